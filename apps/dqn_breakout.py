@@ -1,0 +1,488 @@
+"""Breakout plays itself: a network that learned Atari games from the screen alone.
+
+    python apps/dqn_breakout.py                          plays a game and films it
+    python apps/dqn_breakout.py --game space_invaders    another game of the box
+    python apps/dqn_breakout.py train --quick            learns Breakout from scratch in minutes
+    python apps/dqn_breakout.py evaluate                 recomputes the numbers of the model card
+
+Method: Q-learning on raw pixels (Mnih et al. 2015, "Human-level control through deep reinforcement learning"). The
+default, `pqn`, is parallel Q-learning without replay or target network (Gallici et al. 2024, arXiv:2407.04811): a layer
+norm before the last layers keeps it stable. `dqn` is Mnih's, with Double Q-learning (van Hasselt et al. 2016).
+Measured results, with hardware and time, are in saved_models/dqn_breakout/README.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import tyro
+
+from shared import cli, zoo
+from shared import config as settings
+from shared.data import atari
+from shared.data.replay import Replay
+
+if TYPE_CHECKING:
+    import keras
+
+APP = "dqn_breakout"
+HUMAN_SCORES = {"breakout": (1.7, 30.5), "space_invaders": (148.0, 1668.7)}  # random, human (Mnih et al. 2015, as Dopamine has them)
+DQN_NATURE = {"breakout": 401.2, "space_invaders": 1976.0}  # 50 M agent steps, Nature protocol
+FILM_SECONDS, CAP = 60, 4_500  # agent steps: 5 minutes of play, as Mnih et al. evaluate
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How games are played to be scored; `cap` in agent steps."""
+
+    epsilon: float
+    sticky: float
+    cap: int
+
+
+PROTOCOLS = {
+    "Nature (epsilon 0.05, 5 minutes)": Protocol(0.05, 0.0, CAP),  # Mnih et al. 2015
+    "Sticky (repeat 0.25, epsilon 0.01)": Protocol(0.01, 0.25, 27_000),  # Machado et al. 2018
+}
+NATURE = next(iter(PROTOCOLS.values()))
+
+Learner = Iterator[tuple[int, dict[str, float]]]
+"""Plays and learns for ever; gives the agent steps done so far and what to log, many times a minute."""
+
+
+# ------------------------------------------------------------------------------------------------ Configuration
+
+
+@dataclass
+class Play:
+    """Play a game with a trained network and film it."""
+
+    game: str = "breakout"
+    """ROM name of the game, in snake_case."""
+    model: Path | None = None
+    """A model.keras file or its folder; by default the one in saved_models/ for this game."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Where the film goes: a .webp or .gif file; by default outputs/dqn_breakout/GAME.webp."""
+    episodes: int = 1
+    """Games to play; the best one is filmed."""
+    seed: int = 1
+    """Seed of the emulator and of exploration: the same seed plays the same games."""
+    epsilon: float = 0.01
+    """Probability of a random action at each step."""
+    sticky: float = 0.0
+    """Probability that the emulator repeats the previous action instead (0.25 in Machado et al. 2018)."""
+    watch: bool = False
+    """Also show the game in a window, at the film's speed."""
+
+
+@dataclass
+class Train:
+    """Learn a game from scratch; the best network by evaluation is kept in RUN/model.keras."""
+
+    game: str = "breakout"
+    """ROM name of any Atari game that ale-py has."""
+    run: Path = Path("outputs/dqn_breakout/train")
+    """Folder for the model, the metrics, the curve and the checkpoints."""
+    resume: bool = False
+    """Go on with the run in RUN, with the settings it was started with."""
+    init: Path | None = None
+    """Start from the weights of this model (file or folder) instead of random ones."""
+    quick: bool = False
+    """A short run: visibly better than random after about 5 minutes on 2 cores."""
+    algorithm: Literal["pqn", "dqn"] = "pqn"
+    """pqn: parallel Q-learning without replay. dqn: replay and target network, Double Q-learning."""
+    steps: int = 10_000_000
+    """Agent steps to learn for (4 emulator frames each); exploration and learning rate are annealed over them."""
+    environments: int = 128
+    """Games played side by side."""
+    seed: int = 1
+    """Seed of weights, games and exploration."""
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    """auto takes mixed_bfloat16 where the processor is fast at it."""
+    learning_rate: float = 2.5e-4
+    """Adam's step size at the start; it falls linearly to zero."""
+    discount: float = 0.99
+    """Worth of a point one agent step later."""
+    batch: int = 128
+    """Transitions in one update."""
+    exploration: float = 0.1
+    """Share of STEPS over which epsilon falls from 1 to its final value."""
+    epsilon: float = 0.01
+    """Final probability of a random action."""
+    rollout: int = 16
+    """pqn: agent steps of each game between two rounds of learning."""
+    epochs: int = 2
+    """pqn: passes over each rollout."""
+    trace: float = 0.65
+    """pqn: lambda, how far rewards reach back before the network's own estimate takes over."""
+    replay: int = 400_000
+    """dqn: transitions kept, 7,063 bytes each."""
+    replay_ratio: float = 8.0
+    """dqn: transitions learned from per agent step (8 in Mnih et al. 2015)."""
+    warm_up: int = 20_000
+    """dqn: agent steps played before learning begins."""
+    target_every: int = 8_000
+    """dqn: agent steps between two copies to the target network."""
+    evaluate_every: int = 500_000
+    """Agent steps between two evaluations (32 games, Nature protocol)."""
+    checkpoint_minutes: float = 2.0
+    """Minutes between two checkpoints."""
+
+
+@dataclass
+class Evaluate:
+    """Recompute the model card's table: two protocols, the first game of each of 100 environments."""
+
+    game: str = "breakout"
+    """ROM name of the game."""
+    model: Path | None = None
+    """A model.keras file or its folder; by default the one in saved_models/ for this game."""
+    games: int = 100
+    """Games a protocol."""
+    seed: int = 1000
+    """Seed of the first environment; the next ones count up."""
+
+
+# ------------------------------------------------------------------------------------------------------- Network
+
+
+def q_network(actions: int) -> keras.Model:
+    """Mnih et al.'s network with two layer norms: uint8 frames (batch, 84, 84, 4) -> Q-values float32 (batch, actions).
+
+    Normalising the two dense inputs is what keeps Q-learning stable without a target network (Gallici et al. 2024);
+    norms after every convolution, as in that paper, learn no better here and cost half of the speed on a CPU.
+    """
+    import keras
+    from keras import layers
+
+    frames = x = keras.Input((84, 84, 4), dtype="uint8", name="frames")
+    x = layers.Rescaling(1 / 255)(x)
+    for filters, size, stride in ((32, 8, 4), (64, 4, 2), (64, 3, 1)):
+        x = layers.Conv2D(filters, size, stride, activation="relu", kernel_initializer="he_normal")(x)
+    x = layers.LayerNormalization()(layers.Flatten()(x))  # (batch, 7 * 7 * 64)
+    x = layers.LayerNormalization()(layers.Dense(512, kernel_initializer="he_normal")(x))
+    values = layers.Dense(actions, dtype="float32", name="values")(layers.ReLU()(x))
+    return keras.Model(frames, values)
+
+
+def policy_of(network: keras.Model) -> atari.Policy:
+    """The network as a compiled function from numpy observations to numpy Q-values."""
+    from shared.training.steps import compile_step
+
+    infer = compile_step(lambda frames: network(frames, training=False), network)
+    return lambda observations: np.asarray(infer(observations))
+
+
+# ------------------------------------------------------------------------------------------------------ Learning
+
+
+def q_update(config: Train, network: keras.Model, optimizer: Any) -> Callable[..., Any]:
+    """One gradient step of Q(state, action) towards a target; weight 0 leaves a transition out."""
+    from keras import ops
+
+    from shared.training.steps import value_and_grad
+
+    def update(frames, actions, targets, weights):  # (batch, 84, 84, 4), then (batch,) each
+        def loss():
+            values = network(frames, training=True)  # (batch, actions)
+            chosen = ops.sum(values * ops.one_hot(actions, values.shape[-1]), axis=-1)  # (batch,)
+            return ops.mean(weights * ops.square(chosen - targets))
+
+        value, gradients = value_and_grad(loss, network.trainable_variables)
+        optimizer.apply(gradients, network.trainable_variables)
+        return value
+
+    return update
+
+
+def anneal(config: Train, optimizer: Any, steps: int) -> float:
+    """Set the learning rate for these agent steps, and return epsilon: both fall linearly."""
+    warm_up = min((steps + 1) / 40_000, 1.0)  # Adam's second moments need a moment
+    optimizer.learning_rate = config.learning_rate * warm_up * max(1 - steps / config.steps, 0.0)
+    return max(1 - (1 - config.epsilon) * steps / (config.exploration * config.steps), config.epsilon)
+
+
+def pqn(config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int) -> Learner:
+    """Parallel Q-learning: play a short rollout in many games, learn from it, forget it (Gallici et al. 2024)."""
+    from shared.training.steps import compile_step
+
+    policy = policy_of(network)
+    update = compile_step(q_update(config, network, optimizer), network, optimizer)
+    time_games = (config.rollout, config.environments)
+    frames = np.zeros((*time_games, *atari.OBSERVATION), np.uint8)
+    actions, rewards = np.zeros(time_games, np.int32), np.zeros(time_games, np.float32)
+    terminal, weights, best = (np.zeros(time_games, np.float32) for _ in range(3))
+    while True:
+        epsilon = anneal(config, optimizer, steps)
+        for t in range(config.rollout):
+            values = policy(games.observations)
+            frames[t], best[t], weights[t] = games.observations, values.max(axis=-1), ~games.ignored
+            actions[t] = atari.epsilon_greedy(values, epsilon, rng)
+            step = games.step(actions[t])
+            rewards[t], terminal[t] = np.clip(step.rewards, -1, 1), step.terminal
+        after = policy(games.observations).max(axis=-1)
+        targets = q_lambda(rewards, terminal, weights, best, after, config.discount, config.trace)
+        data = [array.reshape(-1, *array.shape[2:]) for array in (frames, actions, targets, weights)]
+        losses = []
+        for _ in range(config.epochs):
+            for chosen in rng.permutation(len(data[0])).reshape(-1, config.batch):
+                losses.append(update(*(array[chosen] for array in data)))
+        steps += best.size
+        yield steps, {"loss": mean(losses), "value": best.mean(), "training_score": mean(games.recent_scores)}
+
+
+def q_lambda(rewards, terminal, weights, best, after, discount: float, trace: float) -> np.ndarray:  # noqa: ANN001
+    """Targets of Q(lambda) (Peng & Williams 1996): rewards, then the network's estimate of the rest, float (time, games).
+
+    All arguments are (time, games), `after` (games,): the value after the last step. A trace never crosses a reset
+    (weight 0): what follows is another game.
+    """
+    targets = np.empty_like(rewards)
+    following, value, keep = after, after, np.zeros_like(after)
+    for t in reversed(range(len(rewards))):
+        beyond = (1 - keep) * value + keep * following
+        targets[t] = following = rewards[t] + discount * (1 - terminal[t]) * beyond
+        value, keep = best[t], trace * weights[t]
+    return targets
+
+
+def mean(numbers: Iterable[Any]) -> float:
+    """The mean of scalars or scalar tensors; 0 if there are none yet."""
+    return float(np.mean([float(x) for x in numbers] or [0.0]))
+
+
+def dqn(config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int) -> Learner:
+    """Deep Q-network: learn from a large replay memory, towards a slowly changing copy (Mnih et al. 2015), doubly."""
+    from keras import ops
+
+    from shared.training.steps import compile_step
+
+    policy, target = policy_of(network), q_network(games.actions)
+    update = q_update(config, network, optimizer)
+
+    def double_q(frames, actions, rewards, next_frames, terminal, weights):
+        chosen = ops.one_hot(ops.argmax(network(next_frames), axis=-1), games.actions)  # by one network, valued by the
+        beyond = ops.sum(target(next_frames) * chosen, axis=-1)  # other: van Hasselt et al. 2016, equation 4
+        return update(frames, actions, rewards + config.discount * (1 - terminal) * beyond, weights)
+
+    def copy():
+        for theirs, ours in zip(target.variables, network.variables, strict=True):
+            theirs.assign(ours)
+
+    update_step = compile_step(double_q, network, target, optimizer)
+    sync = compile_step(copy, network, target)
+    memory = Replay(config.replay, games.count)
+    owed, since_sync, losses = 0.0, config.target_every, deque(maxlen=100)
+    while True:
+        epsilon = anneal(config, optimizer, steps)
+        for _ in range(config.rollout):
+            observations, ended_before = games.observations, games.ignored
+            values = policy(observations)
+            actions = atari.epsilon_greedy(values, epsilon, rng)
+            step = games.step(actions)
+            memory.add(observations, actions, np.clip(step.rewards, -1, 1), step.terminal, step.ended)
+            if len(memory) < config.warm_up:
+                continue
+            since_sync += games.count
+            if since_sync >= config.target_every:
+                sync()
+                since_sync = 0
+            owed += games.count * config.replay_ratio / config.batch
+            while owed >= 1:
+                losses.append(update_step(*memory.sample(config.batch, rng)))
+                owed -= 1
+        steps += config.rollout * games.count
+        yield steps, {"loss": mean(losses), "value": values.max(axis=-1).mean(), "training_score": mean(games.recent_scores)}
+
+
+# ------------------------------------------------------------------------------------------------------ Training
+
+
+def checked(config: Train) -> Train:
+    """The settings to train with, or a UserError: the run's own on --resume, small ones for --quick."""
+    if config.resume:
+        return replace(settings.read(Train, config.run / "run.json"), run=config.run, resume=True)
+    if config.quick:
+        config = replace(config, steps=min(config.steps, 400_000), evaluate_every=100_000)
+    atari.check_game(config.game)
+    for name in ("steps", "learning_rate", "replay_ratio", "evaluate_every", "checkpoint_minutes"):
+        cli.positive(f"--{name.replace('_', '-')}", getattr(config, name))
+    for name in ("discount", "exploration", "epsilon", "trace"):
+        cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
+    for name, high in (("environments", 4096), ("rollout", 10_000), ("epochs", 100), ("batch", 65_536)):
+        cli.in_range(f"--{name}", getattr(config, name), 1, high)
+    if config.environments * config.rollout % config.batch:
+        raise cli.UserError(f"--batch {config.batch} must divide environments x rollout, {config.environments * config.rollout}.")
+    if (config.run / "run.json").exists():
+        raise cli.UserError(f"{config.run} holds a run already: add --resume to go on with it, or name another with --run.")
+    settings.write(config, config.run / "run.json")
+    return config
+
+
+def start_from(network: keras.Model, path: Path) -> None:
+    """Take the weights of a saved model of the same shape."""
+    donor, _ = zoo.load(path)
+    try:
+        network.set_weights(donor.get_weights())
+    except ValueError as error:
+        raise cli.UserError(f"{path} is a network of another shape than this game's: {error}") from error
+
+
+def protocol_scores(network: keras.Model, game: str, protocol: Protocol, count: int, seed: int) -> np.ndarray:
+    """Scores (count,) of the first game of each of `count` environments."""
+    games = atari.Games(game, count, seed=seed, sticky=protocol.sticky)
+    for turn in atari.play(policy_of(network), games, epsilon=protocol.epsilon, cap=protocol.cap, seed=seed):
+        scores = turn.scores
+    games.close()
+    return scores
+
+
+# -------------------------------------------------------------------------------------------------------- Verbs
+
+
+def train(config: Train) -> None:
+    """Learn a game from scratch; Ctrl-C saves, --resume goes on."""
+    config = checked(config)
+    cli.import_keras()
+    from shared.training import devices
+
+    with devices.setup(config.seed, config.precision) as device:
+        cli.say(f"Training on {device.description}.")
+        best = fit(config)
+    print(f"Best evaluation: {best:.1f} points. The model and its curve are in {config.run}.")
+    print(f"Watch it play: python apps/{APP}.py --game {config.game} --model {config.run}")
+
+
+def fit(config: Train) -> float:
+    """The training itself: learn, log, evaluate, checkpoint; returns the best evaluation's mean score."""
+    import keras
+
+    from shared.training.checkpoints import Checkpoints
+    from shared.training.runlog import RunLog, interruptible
+
+    games = atari.Games(config.game, config.environments, seed=config.seed)
+    network, optimizer = q_network(games.actions), keras.optimizers.Adam(epsilon=1e-5, global_clipnorm=10.0)
+    optimizer.build(network.trainable_variables)
+    if config.init:
+        start_from(network, config.init)
+    checkpoints = Checkpoints(config.run / "checkpoints", {"network": network, "optimizer": optimizer})
+    before = checkpoints.restore() if config.resume else None
+    steps, best = (before["step"], before["best"]) if before else (0, float("-inf"))
+    rng = np.random.default_rng([config.seed, steps])  # the emulators restart on resume, and so do the dice
+    learner = {"pqn": pqn, "dqn": dqn}[config.algorithm](config, games, network, optimizer, rng, steps)
+    due_s, due_steps = time.monotonic() + 60 * config.checkpoint_minutes, next_evaluation(config, steps)
+    with interruptible() as stop, RunLog(config.run, config.steps, "agent steps", before and steps) as log:
+        for steps, metrics in learner:
+            finished = steps >= config.steps
+            if finished or steps >= due_steps:
+                due_steps = next_evaluation(config, steps)
+                score = metrics["score"] = protocol_scores(network, config.game, NATURE, 32, config.seed + 10_000).mean()
+                if score >= best:
+                    best = float(score)
+                    zoo.save(network, config.run, asdict(config) | {"trained_steps": steps, "score": best})
+            log.log(steps, **metrics)
+            if finished or stop.stop_requested or time.monotonic() >= due_s:
+                checkpoints.save(steps, {"best": best})
+                due_s = time.monotonic() + 60 * config.checkpoint_minutes
+            if stop.stop_requested:
+                stop.leave()
+            if finished:
+                break
+    log.plot(("training_score", "score"), "loss", "value")
+    games.close()
+    return best
+
+
+def next_evaluation(config: Train, steps: int) -> int:
+    """The agent steps at which the next evaluation is due."""
+    return (steps // config.evaluate_every + 1) * config.evaluate_every
+
+
+def evaluate(config: Evaluate) -> None:
+    """Recompute the model card's table: 100 games by each of two protocols."""
+    cli.in_range("--games", config.games, 1, 1000)
+    policy = load_policy(config.game, config.model)
+    print(f"{config.game}, {config.games} games a protocol, the first game of each environment")
+    print(f"{'':38}{'mean':>8}{'std':>8}{'median':>8}{'max':>8}{'human':>9}")
+    for name, protocol in PROTOCOLS.items():
+        scores = protocol_scores(policy, config.game, protocol, config.games, config.seed)
+        row = f"{scores.mean():8.1f}{scores.std():8.1f}{np.median(scores):8.1f}{scores.max():8.0f}"
+        print(f"{name:38}{row}{human_normalised(config.game, scores.mean()):>9}")
+
+
+def play(config: Play) -> None:
+    """Play, choose the best game, and film it in colour with the network's Q-values beside it."""
+    check_play(config)
+    path = cli.output_path(config.output, APP, f"{config.game}.webp")
+    network = load_network(config.game, config.model)
+    policy = policy_of(network)
+    games = [play_one(config, policy, config.seed + index) for index in range(config.episodes)]
+    best = max(games, key=lambda game: game.score)
+    if config.game in HUMAN_SCORES:
+        random, human = HUMAN_SCORES[config.game]
+        print(f"For comparison: random play {random}, a human {human}, DQN-Nature {DQN_NATURE[config.game]}.")
+    speed = film(config, best, path)
+    print(f"Film of the game of seed {best.seed}, at {speed} times its speed: {path}")
+    print(f"Try next: python apps/{APP}.py --game space_invaders, or: python apps/{APP}.py train --quick")
+
+
+@dataclass
+class Game:
+    """One game as it was played: enough to play it again."""
+
+    seed: int
+    score: float
+    actions: list[int]
+    values: list[np.ndarray]  # Q-values (actions,) before each action
+
+
+def play_one(config: Play, policy: atari.Policy, seed: int) -> Game:
+    """Play one game without pictures, telling the score as it goes."""
+    games = atari.Games(config.game, 1, seed=seed, sticky=config.sticky, threads=1)
+    record = Game(seed, 0.0, [], [])
+    for turn in atari.play(policy, games, epsilon=config.epsilon, cap=CAP, seed=seed):
+        record.score = float(turn.scores[0])
+        record.actions.append(int(turn.actions[0]))
+        record.values.append(turn.values[0])
+        if len(record.actions) % 100 == 0:
+            cli.say(f"\rPlaying ... step {len(record.actions):,}, score {record.score:.0f}", end="")
+    games.close()
+    ended = "" if not turn.playing[0] else " (cut off after 5 minutes of play)"
+    cli.say("\r" + " " * 50, end="\r")
+    print(f"{config.game}, seed {seed}: {record.score:.0f} points in {len(record.actions):,} agent steps{ended}")
+    return record
+
+
+def film(config: Play, game: Game, path: Path) -> int:
+    """Play the same actions again in colour and film every k-th step; returns k."""
+    from shared.media import Film
+    from shared.window import Window
+
+    names = atari.action_names(config.game)
+    limits = float(np.min(game.values)), float(np.max(game.values))
+    every = -(-len(game.actions) // (FILM_SECONDS * atari.STEPS_PER_SECOND))
+    screens = atari.replay_screens(config.game, game.actions, seed=game.seed, sticky=config.sticky)
+    score = 0.0
+    with Film(path, fps=atari.STEPS_PER_SECOND) as reel, Window(config.game, config.watch) as window:
+        for step, (screen, points) in enumerate(screens):
+            if step % every == 0:
+                heading = (("SCORE", f"{score:.0f}"), ("TIME", f"{step / atari.STEPS_PER_SECOND:.0f} s"))
+                bars = bar_panel((200, 420), heading, names, game.values[step], limits, game.actions[step], "Q-values")
+                frame = np.hstack([screen.repeat(2, axis=0).repeat(2, axis=1), bars])
+                reel.add(frame)
+                window.show(frame, 1 / atari.STEPS_PER_SECOND)
+            score += points
+    return every
+
+
+if __name__ == "__main__":
+    cli.run(__doc__, play, {"train": train, "evaluate": evaluate})

@@ -1,0 +1,40 @@
+"""A run's settings on disk: the dataclass that was the command line, as JSON, and back."""
+
+from __future__ import annotations
+
+import json
+import typing
+from dataclasses import asdict, fields
+from pathlib import Path
+from types import UnionType
+from typing import Any, TypeVar
+
+from shared.cli import UserError, write_atomically
+
+Config = TypeVar("Config")
+
+
+def write(config: Any, path: Path) -> None:
+    """Write a dataclass of numbers, strings and paths to a JSON file, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(asdict(config), indent=2, default=str) + "\n", encoding="utf-8")
+
+
+def read(kind: type[Config], path: Path) -> Config:
+    """Read what `write` wrote. UserError if it is missing, damaged, or of another version of the dataclass."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
+        if not isinstance(values, dict) or set(values) - names:
+            raise ValueError("it has settings that this version does not know")
+    except FileNotFoundError as error:
+        raise UserError(f"{path.parent} holds no run to go on with: train without --resume first.") from error
+    except ValueError as error:
+        raise UserError(f"{path} cannot be read ({error}): train again without --resume.") from error
+    types = typing.get_type_hints(kind)
+    return kind(**{name: Path(value) if _is_path(types[name]) and value else value for name, value in values.items()})
+
+
+def _is_path(kind: Any) -> bool:
+    return kind is Path or (typing.get_origin(kind) in (typing.Union, UnionType) and Path in typing.get_args(kind))

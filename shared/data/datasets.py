@@ -1,0 +1,234 @@
+"""Texts and pictures for training, from what `--data` names: a file, a folder, or a TensorFlow Datasets (TFDS) name.
+
+Files and folders are taken in the data set's own published form. Anything that does not exist on disk and reads like
+a TFDS name (tiny_shakespeare, imagenette/160px-v2, celeb_a) is downloaded by TFDS, which checks it and keeps it.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from shared.cli import UserError, suggest
+from shared.data.images import image_files, iter_images
+
+TFDS_NEEDS = ("tensorflow_datasets", "tensorflow", "importlib_resources")  # TFDS 4.9.10 forgets to declare the last
+SPLITS = ("train", "validation", "test")
+SPLIT_FOLDERS = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
+
+Example = tuple[np.ndarray, int | None]  # uint8 (H, W, 3), class
+
+
+# Text
+
+
+def open_text(data: str | Path) -> str:
+    """The whole text of a UTF-8 file or a TFDS name; line ends become a single newline.
+
+    Raises:
+        UserError: missing, a folder, empty, not text, not UTF-8, or TFDS cannot give it.
+    """
+    path = Path(data).expanduser()
+    if os.path.isfile(path):
+        return _decode(path, path.read_bytes())
+    if os.path.exists(path):
+        raise UserError(f"{path} is not a file; give one plain text file.")
+    return _tfds_text(str(data))
+
+
+def _decode(path: Path, content: bytes) -> str:
+    if b"\0" in content:
+        at = content.index(b"\0")
+        raise UserError(f"{path} is not plain text: byte {at} is zero; give a text file, saved as UTF-8.")
+    try:
+        text = content.decode("utf-8").removeprefix("\ufeff")  # Windows editors begin UTF-8 with a byte-order mark
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not UTF-8: byte {error.start} is wrong; save it again as UTF-8.") from error
+    if not text.strip():
+        raise UserError(f"{path} is empty; give a file with some text in it.")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _tfds_text(name: str) -> str:
+    tfds = _import_tfds(name)
+    builder = _prepared(tfds, name)
+    feature = _feature(builder, tfds.features.Text, "text")
+    splits = [split for split in SPLITS if split in builder.info.splits] or list(builder.info.splits)
+    # One split after the other: read together, TFDS would interleave them and the text would lose its order.
+    parts = [[example[feature].decode() for example in _examples(tfds, builder, split)] for split in splits]
+    return "".join("\n".join(part) for part in parts)
+
+
+# Pictures
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Pictures that can be iterated over again and again, each time in the same order, as (uint8 (H, W, 3), label).
+
+    Broken files are skipped, so that a pass may give fewer than `len()` pictures.
+    """
+
+    classes: tuple[str, ...]
+    """Name of each label; empty, and every label None, where the data have no classes."""
+    count: int
+    read: Callable[[], Iterator[Example]]
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __iter__(self) -> Iterator[Example]:
+        return self.read()
+
+
+def open_images(data: str | Path, split: str = "train") -> ImageSet:
+    """Open a picture file, a folder of pictures, a folder of one folder per class, or a TFDS name.
+
+    A folder with split folders inside (train, val, test ...) is taken at its word. Any other folder is split here
+    into train, validation and test, 8:1:1, by a checksum of each file's name: a new file moves no other.
+
+    Args:
+        data: path, or TFDS name with an optional configuration.
+        split: "train", "validation", "test" or "all"; for TFDS also its own form, such as "train[:10%]".
+
+    Raises:
+        UserError: nothing there, no pictures, unknown split, or TFDS cannot give it.
+    """
+    path = Path(data).expanduser()
+    if os.path.isfile(path):
+        return _files([path], [None], ())
+    if os.path.isdir(path):
+        return _folder(path, split)
+    return _tfds_images(str(data), split)
+
+
+def _folder(folder: Path, split: str) -> ImageSet:
+    pictures = _split_pictures(folder)
+    names = list(dict.fromkeys(name for name, _, _ in pictures))
+    if not pictures:
+        raise UserError(f"{folder} has no pictures in it; give a folder of .jpg or .png files.")
+    if split not in (*names, "all"):
+        raise UserError(f"{folder} has the splits {', '.join(names)} and all, not {split!r}.")
+    classes: tuple[str, ...] = ()
+    if all(len(picture.parts) > 1 for _, _, picture in pictures):  # none beside the class folders
+        classes = tuple(sorted({picture.parts[0] for _, _, picture in pictures}))
+    chosen = [(root, picture) for name, root, picture in pictures if split in (name, "all")]
+    labels = [classes.index(picture.parts[0]) if classes else None for _, picture in chosen]
+    return _files([root / picture for root, picture in chosen], labels, classes)
+
+
+def _split_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
+    """(split, root, path below the root) of every picture; a root holds pictures or class folders."""
+    inside = {entry.name for entry in folder.iterdir() if entry.is_dir()}
+    named = {name: split for split, aliases in SPLIT_FOLDERS.items() for name in aliases if name in inside}
+    if len(named) > 1 or (named and len(inside) == 1):  # "train" alone, beside others, is a class: bus, plane, train
+        return [
+            (split, folder / name, path.relative_to(folder / name))
+            for name, split in named.items()
+            for path in image_files(folder / name)
+        ]
+    pictures = [path.relative_to(folder) for path in image_files(folder)]
+    return [(_drawn_split(picture), folder, picture) for picture in pictures]
+
+
+def _drawn_split(picture: Path) -> str:
+    return {0: "validation", 1: "test"}.get(zlib.crc32(picture.as_posix().encode()) % 10, "train")
+
+
+def _files(paths: list[Path], labels: list[int | None], classes: tuple[str, ...]) -> ImageSet:
+    label_of = dict(zip(paths, labels, strict=True))
+    return ImageSet(classes, len(paths), lambda: ((image, label_of[path]) for path, image in iter_images(paths)))
+
+
+def _tfds_images(name: str, split: str) -> ImageSet:
+    tfds = _import_tfds(name)
+    builder = _prepared(tfds, name)
+    image_key = _feature(builder, tfds.features.Image, "pictures")
+    label_key = _feature(builder, tfds.features.ClassLabel)
+    if split != "all" and re.fullmatch(r"\w+", split) and builder.info.splits and split not in builder.info.splits:
+        raise UserError(f"TFDS {name} has the splits {', '.join(builder.info.splits)} and all, not {split}.")
+
+    def read() -> Iterator[Example]:
+        for example in _examples(tfds, builder, split):
+            yield _rgb(example[image_key]), int(example[label_key]) if label_key else None
+
+    classes = tuple(builder.info.features[label_key].names) if label_key else ()
+    return ImageSet(classes, builder.info.splits[split].num_examples, read)
+
+
+def _rgb(image: np.ndarray) -> np.ndarray:
+    return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
+
+
+# TensorFlow Datasets
+
+
+def _import_tfds(name: str) -> ModuleType:
+    if not re.fullmatch(r"\w+(/[\w-]+)?(:[\d.*]+)?", name):
+        raise UserError(f"There is no file or folder {name}; check its name.")
+    missing = [package for package in TFDS_NEEDS if importlib.util.find_spec(package) is None]
+    if missing:
+        raise UserError(
+            f"There is no file or folder {name}; for the TFDS data set of that name, install what is missing: "
+            f"pip install {' '.join(missing).replace('_datasets', '-datasets')}"
+        )
+    import tensorflow_datasets as tfds
+
+    return tfds
+
+
+def _prepared(tfds: ModuleType, name: str) -> Any:
+    """The TFDS builder of that name, downloaded now unless it has been before."""
+    known = tfds.list_builders(with_community_datasets=False)
+    short = re.split("[/:]", name)[0]
+    if short not in known:
+        raise UserError(f"There is no file or folder {name}, and TFDS has no such data set.{suggest(short, known)}")
+    try:
+        builder = tfds.builder(name)
+        if not builder.is_prepared():
+            _check_online(builder)
+            builder.download_and_prepare()
+    except UserError:
+        raise
+    except Exception as error:  # TFDS raises many kinds, AssertionError among them
+        reason = str(error).strip().split("\n")[0]
+        raise UserError(f"TFDS cannot prepare {name}: {reason.rstrip('.')}.") from error
+    return builder
+
+
+def _check_online(builder: Any) -> None:
+    """Fail in seconds without a network; left alone, TFDS tries again for minutes."""
+    import requests
+
+    for url in list(builder.url_infos or ())[:1]:
+        try:
+            requests.head(url, timeout=10)
+        except requests.RequestException as error:
+            site = url.split("/")[2]
+            raise UserError(
+                f"{builder.name} is not on this computer yet and {site} cannot be reached to download it; "
+                "connect to the network, or give a file or folder."
+            ) from error
+
+
+def _feature(builder: Any, kind: type, needed_as: str = "") -> str | None:
+    """The name of the first feature of that kind; UserError when there is none and `needed_as` says what it is."""
+    for key, feature in builder.info.features.items():
+        if isinstance(feature, kind):
+            return key
+    if needed_as:
+        raise UserError(f"The TFDS data set {builder.name} has no {needed_as}; choose another one.")
+    return None
+
+
+def _examples(tfds: ModuleType, builder: Any, split: str) -> Iterator[dict[str, Any]]:
+    return iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))

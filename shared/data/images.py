@@ -1,0 +1,168 @@
+"""Pictures from files, safely: whatever Pillow can decode becomes uint8 RGB of shape (H, W, 3), or one clear sentence.
+
+Files come from strangers, so the format is told by content, only picture decoders are tried (Pillow's EPS reader, for
+one, would start Ghostscript), and the size in the header is checked before any pixel is decoded.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import warnings
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from shared.cli import UserError
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
+EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+
+
+# Reading
+
+
+def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") -> np.ndarray:
+    """Read one picture as a person would see it: upright, over white, the first frame of an animation.
+
+    Args:
+        path: a picture file; its extension does not matter.
+        max_pixels: larger pictures are refused before they are decoded.
+        mode: "RGB" for uint8 (H, W, 3), "L" for grey uint8 (H, W).
+
+    Raises:
+        UserError: the file is missing, empty, too large, damaged or not a picture.
+    """
+    path = Path(path).expanduser()
+    _check_file(path)
+    try:
+        # Pillow warns of odd metadata, which says nothing to the user, and of bombs, which must not be decoded.
+        with warnings.catch_warnings(action="ignore"):
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path, formats=FORMATS) as image:
+                _check_size(path, image.size, max_pixels)
+                return np.array(_seen(image).convert(mode))
+    except UserError:
+        raise
+    except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+        raise UserError(
+            f"{path} has far more pixels than the {max_pixels / 1e6:g} million allowed; shrink it."
+        ) from error
+    except UnidentifiedImageError as error:
+        raise UserError(f"{path} is not a picture in a known format; save it as JPEG or PNG.") from error
+    except PermissionError as error:
+        raise UserError(f"{path} may not be read; check its permissions.") from error
+    except Exception as error:  # Pillow's decoders answer damage with nearly every kind of exception
+        raise UserError(f"{path} is damaged or incomplete and cannot be decoded ({error}).") from error
+
+
+def _check_file(path: Path) -> None:
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a folder; give one picture file.")
+    if not os.path.exists(path):
+        raise UserError(f"There is no file {path}; check its name.")
+    if not os.path.isfile(path):  # a pipe or a device could block for ever
+        raise UserError(f"{path} is not a regular file; give a picture file.")
+    if os.path.getsize(path) == 0:
+        raise UserError(f"{path} is empty; give a picture file.")
+
+
+def _check_size(path: Path, size: tuple[int, int], max_pixels: float) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise UserError(
+            f"{path} has {width} x {height} pixels, more than the {max_pixels / 1e6:g} million allowed; shrink it."
+        )
+
+
+def _seen(image: Image.Image) -> Image.Image:
+    """The picture that a viewer would show: upright, 8 bits a channel, transparency over white."""
+    image = ImageOps.exif_transpose(image)
+    if image.mode == "I" or image.mode.startswith("I;16"):  # 16 bits a pixel: PNG and TIFF (I;16), PGM (I)
+        return _eight_bits(image)
+    if image.mode == "F":
+        raise ValueError("floating-point pixels, whose range is unknown: save it with 8 bits a channel")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image)
+    return image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    values = np.asarray(image).astype(np.int64)
+    if values.min() < 0 or values.max() > 65535:
+        raise ValueError("32-bit pixels, whose range is unknown: save it with 8 bits a channel")
+    return Image.fromarray((values >> 8).astype(np.uint8))
+
+
+# Many pictures
+
+
+def image_files(folder: str | Path) -> list[Path]:
+    """All picture files below the folder, by extension, sorted; hidden files and folders are left out."""
+    files: list[Path] = []
+    for parent, folders, names in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
+        files += [Path(parent, name) for name in names if _is_picture_name(name)]
+    return sorted(files)
+
+
+def _is_picture_name(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
+
+
+def iter_images(files: Iterable[Path], max_pixels: float = 64e6) -> Iterator[tuple[Path, np.ndarray]]:
+    """Yield (path, uint8 (H, W, 3)) for training: broken files are skipped, counted, and named on stderr at the end.
+
+    Raises:
+        UserError: not one of the files could be read.
+    """
+    good, broken = 0, []
+    try:
+        for path in files:
+            try:
+                image = load_image(path, max_pixels)
+            except UserError:
+                broken.append(path)
+                continue
+            good += 1
+            yield path, image
+    finally:  # also when the reader has had enough before the end
+        if broken and good:
+            print(f"Skipped {_named(broken)} of {good + len(broken)} read.", file=sys.stderr)
+    if broken and not good:
+        raise UserError(f"Not one picture could be read: {_named(broken)}.")
+
+
+def _named(broken: list[Path], most: int = 5) -> str:
+    names = ", ".join(str(path) for path in broken[:most])
+    more = f" and {len(broken) - most} more" if len(broken) > most else ""
+    return f"{len(broken)} broken picture{'s' if len(broken) > 1 else ''} ({names}{more})"
+
+
+# Sizes
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scale a uint8 picture, (H, W, 3) or (H, W), to (height, width); the proportions may change."""
+    if image.shape[:2] == (height, width):
+        return image
+    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))
+
+
+def crop_square(image: np.ndarray, size: int) -> np.ndarray:
+    """The largest square in the middle of a uint8 picture, scaled to (size, size)."""
+    height, width = image.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    return resize(image[top : top + side, left : left + side], size, size)
+
+
+def fit_within(image: np.ndarray, longest: int) -> np.ndarray:
+    """Scale a uint8 picture down, in proportion, until neither side is above `longest`; small ones stay as they are."""
+    height, width = image.shape[:2]
+    scale = min(1.0, longest / max(height, width))
+    return resize(image, max(1, round(height * scale)), max(1, round(width * scale)))

@@ -1,0 +1,263 @@
+"""Pictures for people: films, grids, captions and curves, from plain uint8 arrays.
+
+A picture is a np.uint8 array of shape (H, W, 3), values 0-255, RGB. Every file appears whole or not at all.
+"""
+
+from __future__ import annotations
+
+import io
+import struct
+import textwrap
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from functools import lru_cache
+from itertools import cycle
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import GifImagePlugin, Image, ImageDraw, ImageFont
+
+from shared.cli import UserError, write_atomically
+
+Colour = tuple[int, int, int]
+WHITE, BLACK = (255, 255, 255), (0, 0, 0)
+
+
+# Films. Pillow's own animation writers keep every frame in memory until the end (as of Pillow 13). Both formats are
+# chains of independent chunks, so each frame is written as it comes, and only where it differs from the last one.
+
+
+class Film:
+    """An animation written frame by frame, in constant memory; it loops for ever.
+
+        with Film("game.webp") as film:
+            film.add(frame)
+
+    The file appears when the block ends well; after an exception nothing is left.
+
+    Args:
+        path: where to write; the extension chooses WebP (exact colours, smaller) or GIF (256 colours a frame).
+        fps: frames per second, at most 90 for WebP and 50 for GIF.
+        quality: WebP only. None keeps every pixel exactly, best for flat colours such as games and plots;
+            1 to 100 is lossy and much smaller for photographs.
+    """
+
+    def __init__(self, path: str | Path, fps: float = 30, quality: int | None = None):
+        self.path, self.fps, self.frames = Path(path), fps, 0
+        ending = self.path.suffix.lower()
+        if ending not in _FORMATS:
+            raise UserError(f"A film is a .webp or a .gif file, and {self.path.name!r} is neither; change its ending.")
+        self._format, fastest = _FORMATS[ending]
+        if not 0 < fps <= fastest:
+            raise UserError(f"A {ending} film has up to {fastest} frames per second; {fps} is not possible.")
+        self._quality = quality
+        self._shown: np.ndarray | None = None  # what the viewer sees after the last frame, (H, W, 3)
+        self._waiting: tuple | None = None  # the last change, its start: its duration is known when the next one comes
+
+    def __enter__(self) -> Film:
+        with ExitStack() as stack:
+            temporary = stack.enter_context(write_atomically(self.path))
+            self._file = stack.enter_context(open(temporary, "wb"))
+            self._stack = stack.pop_all()
+        return self
+
+    def add(self, frame: np.ndarray) -> None:
+        """Append one uint8 frame (H, W, 3); all frames have one size. The array may be reused at once."""
+        frame = _checked(frame)
+        if self._shown is None:
+            height, width = frame.shape[:2]
+            self._writer = self._format(self._file, width, height, self._quality)
+            left, top, right, bottom = 0, 0, width, height
+        elif frame.shape != self._shown.shape:
+            raise ValueError(f"This film's frames are {self._shown.shape}, and this one is {frame.shape}.")
+        else:
+            left, top, right, bottom = _changed_box(self._shown, frame)
+        if right > left:  # a frame equal to the last one only makes it last longer
+            self._flush()
+            self._shown = frame.copy()
+            self._waiting = (left, top), self._shown[top:bottom, left:right], self._now_ms()
+        self.frames += 1
+
+    def __exit__(self, *error) -> None:
+        if error[0] is not None:
+            self._stack.__exit__(*error)
+            return
+        with self._stack:  # so that a failure in here, too, leaves no file behind
+            if not self.frames:
+                raise ValueError(f"The film {self.path} has no frames.")
+            self._flush()
+            self._writer.finish()
+
+    def _now_ms(self) -> int:
+        # From the start of the film and rounded to GIF's 10 ms, so that 30 fps is 30 fps after an hour as well.
+        return round(self.frames * 1000 / self.fps / self._format.tick_ms) * self._format.tick_ms
+
+    def _flush(self) -> None:
+        if self._waiting is not None:
+            corner, pixels, start_ms = self._waiting
+            self._writer.write(corner, Image.fromarray(pixels), self._now_ms() - start_ms)
+
+
+def _changed_box(before: np.ndarray, after: np.ndarray) -> tuple[int, int, int, int]:
+    """The smallest (left, top, right, bottom) that holds every changed pixel; zeros when there is none."""
+    changed = (before != after).any(axis=-1)
+    if not changed.any():
+        return 0, 0, 0, 0
+    rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
+    left, top = columns[0] & ~1, rows[0] & ~1  # WebP stores half of each offset: even corners only
+    return int(left), int(top), int(columns[-1]) + 1, int(rows[-1]) + 1
+
+
+class _WebP:
+    """Animated WebP, the container of RFC 9649: RIFF[VP8X, ANIM, ANMF, ANMF, ...], one ANMF chunk a frame."""
+
+    tick_ms = 1
+
+    def __init__(self, file: BinaryIO, width: int, height: int, quality: int | None):
+        if max(width, height) > 16383:
+            raise ValueError(f"A WebP frame is at most 16383 pixels wide and high, not {width} x {height}.")
+        self._file, self._quality = file, quality
+        file.write(b"RIFF\0\0\0\0WEBP")  # finish() fills in the size
+        animated, white, loop_for_ever = b"\x02\0\0\0", b"\xff\xff\xff\xff", b"\0\0"
+        self._chunk(b"VP8X", animated + _u24(width - 1) + _u24(height - 1))
+        self._chunk(b"ANIM", white + loop_for_ever)
+
+    def write(self, corner: tuple[int, int], picture: Image.Image, duration_ms: int) -> None:
+        still = io.BytesIO()
+        if self._quality is None:
+            picture.save(still, "WEBP", lossless=True, method=1, quality=20)  # more effort saves nothing on games
+        else:
+            picture.save(still, "WEBP", quality=self._quality, method=2)
+        place = _u24(corner[0] // 2) + _u24(corner[1] // 2) + _u24(picture.width - 1) + _u24(picture.height - 1)
+        no_blending, bitstream = b"\x02", still.getvalue()[len(b"RIFFsizeWEBP") :]
+        self._chunk(b"ANMF", place + _u24(duration_ms) + no_blending + bitstream)
+
+    def finish(self) -> None:
+        size = self._file.tell() - len(b"RIFFsize")
+        self._file.seek(len(b"RIFF"))
+        self._file.write(struct.pack("<I", size))
+
+    def _chunk(self, name: bytes, content: bytes) -> None:
+        padding = b"\0" * (len(content) % 2)
+        self._file.write(name + struct.pack("<I", len(content)) + content + padding)
+
+
+def _u24(number: int) -> bytes:
+    return number.to_bytes(3, "little")
+
+
+class _Gif:
+    """Animated GIF, each frame with its own palette of up to 256 colours (exact when it has no more than that)."""
+
+    tick_ms = 10
+
+    def __init__(self, file: BinaryIO, width: int, height: int, quality: int | None):
+        self._file = file
+        no_palette, background, square_pixels = 0, 0, 0
+        file.write(b"GIF89a" + struct.pack("<HHBBB", width, height, no_palette, background, square_pixels))
+        file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0")  # loop for ever
+
+    def write(self, corner: tuple[int, int], picture: Image.Image, duration_ms: int) -> None:
+        indexed = picture.quantize(256)
+        parts = GifImagePlugin.getdata(indexed, corner, duration=duration_ms, include_color_table=True)
+        self._file.write(b"".join(parts))
+
+    def finish(self) -> None:
+        self._file.write(b";")
+
+
+_FORMATS = {".webp": (_WebP, 90), ".gif": (_Gif, 50)}  # and the most frames a second that browsers show
+
+
+# Stills
+
+
+def save_image(path: str | Path, image: np.ndarray) -> None:
+    """Write one uint8 picture (H, W, 3); the extension chooses the format (.png, .jpg, .webp, ...)."""
+    path = Path(path)
+    format = Image.registered_extensions().get(path.suffix.lower())
+    if format not in Image.SAVE:
+        raise UserError(f"{path.name!r} does not end in a picture format that can be written; use .png, .jpg or .webp.")
+    options = {"quality": 92} if format in ("JPEG", "WEBP") else {}
+    with write_atomically(path) as temporary:
+        Image.fromarray(_checked(image)).save(temporary, format, **options)
+
+
+def grid(
+    images: np.ndarray | Sequence[np.ndarray], columns: int, pad: int = 2, background: Colour = WHITE
+) -> np.ndarray:
+    """Tile uint8 pictures of one size, (N, H, W, 3) or a list of (H, W, 3), row by row, `pad` pixels apart."""
+    images = [_checked(image) for image in images]
+    if not images or columns < 1 or len({image.shape for image in images}) > 1:
+        raise ValueError("A grid needs at least one column and one picture, and pictures of one size.")
+    columns, (height, width, _) = min(columns, len(images)), images[0].shape
+    rows = -(-len(images) // columns)
+    sheet = np.empty((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), np.uint8)
+    sheet[:] = background
+    for i, image in enumerate(images):
+        top, left = pad + i // columns * (height + pad), pad + i % columns * (width + pad)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def draw_text(image: np.ndarray, text: str, at: tuple[int, int], size: int = 16, colour: Colour = WHITE) -> np.ndarray:
+    """A copy of the picture with text, `size` pixels high, whose left top corner is at (x, y) pixels."""
+    canvas = Image.fromarray(_checked(image))
+    ImageDraw.Draw(canvas).text(at, text, fill=colour, font=_font(size))
+    return np.array(canvas)
+
+
+def caption(image: np.ndarray, text: str, size: int = 16) -> np.ndarray:
+    """The picture (H, W, 3) with the text below it, black on white, wrapped to the picture's width."""
+    image = _checked(image)
+    width, margin = image.shape[1], size // 2
+    letters, line_height = max(1, int((width - 2 * margin) / _font(size).getlength("n"))), size * 5 // 4
+    lines = textwrap.wrap(text, letters) or [""]
+    strip = np.full((2 * margin + len(lines) * line_height, width, 3), 255, np.uint8)
+    for i, line in enumerate(lines):
+        strip = draw_text(strip, line, (margin, margin + i * line_height), size, BLACK)
+    return np.concatenate([image, strip])
+
+
+@lru_cache
+def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.load_default(size)
+
+
+def _checked(image: np.ndarray) -> np.ndarray:
+    image = np.asarray(image)
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise ValueError(f"A picture is a uint8 array of shape (H, W, 3), not {image.dtype} {image.shape}.")
+    return image
+
+
+# Curves
+
+# Okabe and Ito's palette: distinct for colour-blind readers too.
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
+
+
+def plot_curves(
+    path: str | Path,
+    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
+    x: str,
+    y: str = "",
+    title: str = "",
+) -> None:
+    """Draw curves, {"legend": (xs, ys), ...}, into one 800 x 450 picture; `x` and `y` name the axes and their units."""
+    from matplotlib.figure import Figure  # not pyplot: no window system and no global state
+
+    path = Path(path)
+    figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    for colour, (name, (xs, ys)) in zip(cycle(_COLOURS), series.items(), strict=False):
+        axes.plot(xs, ys, label=name, color=colour, linewidth=1.8, marker="o" if len(xs) == 1 else None)
+    axes.set(xlabel=x, ylabel=y)
+    axes.set_title(title, loc="left", fontweight="bold")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    if len(series) > 1:
+        axes.legend(frameon=False)
+    with write_atomically(path) as temporary:
+        figure.savefig(temporary, format=path.suffix.lstrip(".") or "png")

@@ -1,0 +1,132 @@
+"""Gradients, seeds, statistics and buffers of a compiled step."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.parity_worker import build, data, scenario
+
+
+@scenario
+def embedding_with_adam() -> dict:
+    """One Adam step on a table whose row 1 occurs three times, and what Adam makes of the summed gradient."""
+    import keras
+    from keras import ops
+
+    from shared.training.steps import compile_step, value_and_grad
+
+    table = keras.layers.Embedding(3, 1, embeddings_initializer="zeros")
+    table.build()
+    optimizer = keras.optimizers.Adam(0.1, epsilon=1.0)  # a large epsilon, so that the gradient's size shows
+    optimizer.build(table.trainable_variables)
+
+    def update(ids):
+        loss, grads = value_and_grad(lambda: ops.sum(table(ids)), table.trainable_variables)
+        optimizer.apply(grads, table.trainable_variables)
+        return {"loss": loss, "grad": grads[0]}
+
+    logs = compile_step(update, table, optimizer)(np.array([1, 1, 1, 2]))
+    gradient, moved = np.array([0.0, 3.0, 1.0]), table.embeddings.numpy()[:, 0]
+    unit = np.sqrt(1 - 0.999)  # Keras adds epsilon before the bias correction
+    expected = -0.1 * gradient * unit / (gradient * unit + 1.0)
+    return {"grad": np.ravel(logs["grad"]).tolist(), "moved": moved.tolist(), "expected": expected.tolist()}
+
+
+@scenario
+def gradient_of_input() -> dict:
+    """Against central differences, eager and compiled; and a gradient penalty, which is second order."""
+    import keras
+    from keras import ops
+
+    from shared.training.steps import compile_step, input_gradient, value_and_grad
+
+    model = build(keras.Sequential([keras.Input((4,)), keras.layers.Dense(6, "tanh"), keras.layers.Dense(1)]))
+    x = data(2, 4)
+
+    def loss(x):
+        return ops.sum(ops.square(model(x)))
+
+    def penalty(x):
+        _, slope = input_gradient(lambda x: ops.sum(model(x)), x)
+        return ops.mean(ops.square(ops.sqrt(ops.sum(slope * slope, axis=-1)) - 1.0))
+
+    def second_order(x):
+        return value_and_grad(lambda: penalty(x), model.trainable_variables)[1]
+
+    def nudged(function, array, i, by=1e-2):
+        moved = array.copy()
+        moved.flat[i] += by
+        return float(function(moved))
+
+    def penalty_at(kernel):
+        model.layers[0].kernel.assign(kernel)
+        return penalty(ops.convert_to_tensor(x))
+
+    eager = np.asarray(input_gradient(loss, x)[1])
+    compiled = np.asarray(compile_step(lambda x: input_gradient(loss, x)[1], model)(x))
+    kernel_grad = np.asarray(compile_step(second_order, model)(x)[0])
+    kernel = model.layers[0].kernel.numpy().copy()
+    return {
+        "eager": eager.ravel().tolist(),
+        "compiled": compiled.ravel().tolist(),
+        "differences": [(nudged(loss, x, i) - nudged(loss, x, i, -1e-2)) / 2e-2 for i in range(x.size)],
+        "penalty": kernel_grad.ravel().tolist(),
+        "penalty differences": [
+            (nudged(penalty_at, kernel, i) - nudged(penalty_at, kernel, i, -1e-2)) / 2e-2 for i in range(kernel.size)
+        ],
+    }
+
+
+@scenario
+def seeds_and_statistics() -> dict:
+    """What advances inside a gradient stays advanced, in a step and outside of one."""
+    import keras
+    from keras import layers, ops
+
+    from shared.training.steps import compile_step, value_and_grad
+
+    noise, norm, penalised = layers.Dropout(0.5, seed=7), layers.BatchNormalization(momentum=0.5), layers.Dense(1)
+    penalised.kernel_regularizer = keras.regularizers.L2(0.1)
+    model = build(keras.Sequential([keras.Input((4,)), noise, norm, penalised]))
+    seed, x = noise.seed_generator.state, data(16, 4) + 3
+
+    def loss():
+        return ops.mean(model(x, training=True)) + ops.sum(ops.stack(model.losses))
+
+    def update():
+        return value_and_grad(loss, model.trainable_variables)[0]
+
+    def after(run):
+        value = float(run())
+        return {"loss": value, "seed": seed.numpy().tolist(), "mean": norm.moving_mean.numpy().tolist()}
+
+    step = compile_step(update, model)
+    return {"before": seed.numpy().tolist(), "step 1": after(step), "step 2": after(step), "eager": after(update)}
+
+
+@scenario
+def buffers() -> dict:
+    """A target synchronised outside a step shares its buffer; arrays taken from or given to variables keep theirs."""
+    import keras
+
+    from shared.training.steps import compile_step
+
+    online, target = keras.Variable(data(64, 64), name="online"), keras.Variable(data(64, 64), name="target")
+    target.assign(online.value)
+    given = data(64, 64, seed=3)
+    taken, kept = np.asarray(online.value), np.asarray(online.value).copy()
+
+    def update(x):
+        online.assign_add(x)
+        return {"difference": keras.ops.mean(online - target)}
+
+    step = compile_step(update, [online, target])
+    differences = [float(step(1.0)["difference"]), float(step(np.float32(2.0))["difference"])]
+    online.assign(given)
+    step(5.0)
+    return {
+        "differences": differences,
+        "taken is unchanged": bool((taken == kept).all()),
+        "given is unchanged": bool((given == data(64, 64, seed=3)).all()),
+        "online": float(online.numpy().mean() - given.mean()),
+    }
