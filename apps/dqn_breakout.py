@@ -14,7 +14,6 @@ Measured results, with hardware and time, are in saved_models/dqn_breakout/READM
 from __future__ import annotations
 
 import sys
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
@@ -29,34 +28,17 @@ import tyro
 from shared import cli, zoo
 from shared import config as settings
 from shared.data import atari
+from shared.data.atari_scores import CAP, NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores
 from shared.data.replay import Replay
+from shared.media import Film
+from shared.panel import bar_panel
+from shared.window import Window
 
 if TYPE_CHECKING:
     import keras
 
 APP = "dqn_breakout"
-HUMAN_SCORES = {"breakout": (1.7, 30.5), "space_invaders": (148.0, 1668.7)}  # random, human (Mnih et al. 2015, as Dopamine has them)
-DQN_NATURE = {"breakout": 401.2, "space_invaders": 1976.0}  # 50 M agent steps, Nature protocol
-FILM_SECONDS, CAP = 60, 4_500  # agent steps: 5 minutes of play, as Mnih et al. evaluate
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """How games are played to be scored; `cap` in agent steps."""
-
-    epsilon: float
-    sticky: float
-    cap: int
-
-
-PROTOCOLS = {
-    "Nature (epsilon 0.05, 5 minutes)": Protocol(0.05, 0.0, CAP),  # Mnih et al. 2015
-    "Sticky (repeat 0.25, epsilon 0.01)": Protocol(0.01, 0.25, 27_000),  # Machado et al. 2018
-}
-NATURE = next(iter(PROTOCOLS.values()))
-
-Learner = Iterator[tuple[int, dict[str, float]]]
-"""Plays and learns for ever; gives the agent steps done so far and what to log, many times a minute."""
+FILM_SECONDS = 60
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -211,7 +193,9 @@ def anneal(config: Train, optimizer: Any, steps: int) -> float:
     return max(1 - (1 - config.epsilon) * steps / (config.exploration * config.steps), config.epsilon)
 
 
-def pqn(config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int) -> Learner:
+def pqn(
+    config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int
+) -> Iterator[tuple[int, dict[str, float]]]:
     """Parallel Q-learning: play a short rollout in many games, learn from it, forget it (Gallici et al. 2024)."""
     from shared.training.steps import compile_step
 
@@ -240,8 +224,8 @@ def pqn(config: Train, games: atari.Games, network: keras.Model, optimizer: Any,
         yield steps, {"loss": mean(losses), "value": best.mean(), "training_score": mean(games.recent_scores)}
 
 
-def q_lambda(rewards, terminal, weights, best, after, discount: float, trace: float) -> np.ndarray:  # noqa: ANN001
-    """Targets of Q(lambda) (Peng & Williams 1996): rewards, then the network's estimate of the rest, float (time, games).
+def q_lambda(rewards, terminal, weights, best, after, discount: float, trace: float) -> np.ndarray:
+    """Targets of Q(lambda), (time, games): rewards, then the network's estimate of the rest (Peng & Williams 1996).
 
     All arguments are (time, games), `after` (games,): the value after the last step. A trace never crosses a reset
     (weight 0): what follows is another game.
@@ -260,7 +244,9 @@ def mean(numbers: Iterable[Any]) -> float:
     return float(np.mean([float(x) for x in numbers] or [0.0]))
 
 
-def dqn(config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int) -> Learner:
+def dqn(
+    config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int
+) -> Iterator[tuple[int, dict[str, float]]]:
     """Deep Q-network: learn from a large replay memory, towards a slowly changing copy (Mnih et al. 2015), doubly."""
     from keras import ops
 
@@ -285,7 +271,7 @@ def dqn(config: Train, games: atari.Games, network: keras.Model, optimizer: Any,
     while True:
         epsilon = anneal(config, optimizer, steps)
         for _ in range(config.rollout):
-            observations, ended_before = games.observations, games.ignored
+            observations = games.observations
             values = policy(observations)
             actions = atari.epsilon_greedy(values, epsilon, rng)
             step = games.step(actions)
@@ -301,7 +287,13 @@ def dqn(config: Train, games: atari.Games, network: keras.Model, optimizer: Any,
                 losses.append(update_step(*memory.sample(config.batch, rng)))
                 owed -= 1
         steps += config.rollout * games.count
-        yield steps, {"loss": mean(losses), "value": values.max(axis=-1).mean(), "training_score": mean(games.recent_scores)}
+        yield (
+            steps,
+            {"loss": mean(losses), "value": values.max(axis=-1).mean(), "training_score": mean(games.recent_scores)},
+        )
+
+
+ALGORITHMS = {"pqn": pqn, "dqn": dqn}
 
 
 # ------------------------------------------------------------------------------------------------------ Training
@@ -321,11 +313,34 @@ def checked(config: Train) -> Train:
     for name, high in (("environments", 4096), ("rollout", 10_000), ("epochs", 100), ("batch", 65_536)):
         cli.in_range(f"--{name}", getattr(config, name), 1, high)
     if config.environments * config.rollout % config.batch:
-        raise cli.UserError(f"--batch {config.batch} must divide environments x rollout, {config.environments * config.rollout}.")
+        raise cli.UserError(
+            f"--batch {config.batch} must divide environments x rollout, {config.environments * config.rollout}."
+        )
     if (config.run / "run.json").exists():
-        raise cli.UserError(f"{config.run} holds a run already: add --resume to go on with it, or name another with --run.")
+        raise cli.UserError(
+            f"{config.run} holds a run already: add --resume to go on with it, or name another with --run."
+        )
     settings.write(config, config.run / "run.json")
     return config
+
+
+def load_network(game: str, model: Path | None) -> keras.Model:
+    """The saved network for this game; UserError if there is none in the box, or if it is made for another game."""
+    name = f"dqn_{game}"
+    if model is None and not (zoo.MODELS / name).is_dir():
+        boxed = sorted(path.name.removeprefix("dqn_") for path in zoo.MODELS.glob("dqn_*"))
+        raise cli.UserError(
+            f"No model for {game} in the box (there are {', '.join(boxed)}): train one with "
+            f"`python apps/{APP}.py train --game {game} --run RUN`, and play it with `--game {game} --model RUN`."
+        )
+    network, _ = zoo.load(model or zoo.MODELS / name)
+    wanted = ((None, *atari.OBSERVATION), (None, len(atari.action_names(game))))
+    if (network.input_shape, network.output_shape) != wanted:
+        raise cli.UserError(
+            f"{model} is not a network for {game}: it maps {network.input_shape} to {network.output_shape}, "
+            f"and this game needs {wanted[0]} to {wanted[1]}."
+        )
+    return network
 
 
 def start_from(network: keras.Model, path: Path) -> None:
@@ -335,15 +350,6 @@ def start_from(network: keras.Model, path: Path) -> None:
         network.set_weights(donor.get_weights())
     except ValueError as error:
         raise cli.UserError(f"{path} is a network of another shape than this game's: {error}") from error
-
-
-def protocol_scores(network: keras.Model, game: str, protocol: Protocol, count: int, seed: int) -> np.ndarray:
-    """Scores (count,) of the first game of each of `count` environments."""
-    games = atari.Games(game, count, seed=seed, sticky=protocol.sticky)
-    for turn in atari.play(policy_of(network), games, epsilon=protocol.epsilon, cap=protocol.cap, seed=seed):
-        scores = turn.scores
-    games.close()
-    return scores
 
 
 # -------------------------------------------------------------------------------------------------------- Verbs
@@ -363,73 +369,68 @@ def train(config: Train) -> None:
 
 
 def fit(config: Train) -> float:
-    """The training itself: learn, log, evaluate, checkpoint; returns the best evaluation's mean score."""
+    """The training itself; returns the best evaluation's mean score."""
     import keras
 
-    from shared.training.checkpoints import Checkpoints
-    from shared.training.runlog import RunLog, interruptible
+    from shared.training import loop
 
     games = atari.Games(config.game, config.environments, seed=config.seed)
     network, optimizer = q_network(games.actions), keras.optimizers.Adam(epsilon=1e-5, global_clipnorm=10.0)
     optimizer.build(network.trainable_variables)
+    policy = policy_of(network)
     if config.init:
         start_from(network, config.init)
-    checkpoints = Checkpoints(config.run / "checkpoints", {"network": network, "optimizer": optimizer})
-    before = checkpoints.restore() if config.resume else None
-    steps, best = (before["step"], before["best"]) if before else (0, float("-inf"))
-    rng = np.random.default_rng([config.seed, steps])  # the emulators restart on resume, and so do the dice
-    learner = {"pqn": pqn, "dqn": dqn}[config.algorithm](config, games, network, optimizer, rng, steps)
-    due_s, due_steps = time.monotonic() + 60 * config.checkpoint_minutes, next_evaluation(config, steps)
-    with interruptible() as stop, RunLog(config.run, config.steps, "agent steps", before and steps) as log:
-        for steps, metrics in learner:
-            finished = steps >= config.steps
-            if finished or steps >= due_steps:
-                due_steps = next_evaluation(config, steps)
-                score = metrics["score"] = protocol_scores(network, config.game, NATURE, 32, config.seed + 10_000).mean()
-                if score >= best:
-                    best = float(score)
-                    zoo.save(network, config.run, asdict(config) | {"trained_steps": steps, "score": best})
-            log.log(steps, **metrics)
-            if finished or stop.stop_requested or time.monotonic() >= due_s:
-                checkpoints.save(steps, {"best": best})
-                due_s = time.monotonic() + 60 * config.checkpoint_minutes
-            if stop.stop_requested:
-                stop.leave()
-            if finished:
-                break
-    log.plot(("training_score", "score"), "loss", "value")
-    games.close()
-    return best
 
+    def learner(steps: int) -> loop.Learner:
+        rng = np.random.default_rng([config.seed, steps])  # the emulators restart on resume, and so do the dice
+        return ALGORITHMS[config.algorithm](config, games, network, optimizer, rng, steps)
 
-def next_evaluation(config: Train, steps: int) -> int:
-    """The agent steps at which the next evaluation is due."""
-    return (steps // config.evaluate_every + 1) * config.evaluate_every
+    def judge() -> float:
+        return float(protocol_scores(policy, config.game, NATURE, 32, config.seed + 10_000).mean())
+
+    def keep(steps: int, score: float) -> None:
+        zoo.save(network, config.run, asdict(config) | {"trained_steps": steps, "score": score})
+
+    return loop.train(
+        learner,
+        {"network": network, "optimizer": optimizer},
+        config.run,
+        total=config.steps,
+        unit="agent steps",
+        judge=judge,
+        judge_every=config.evaluate_every,
+        keep=keep,
+        resume=config.resume,
+        checkpoint_minutes=config.checkpoint_minutes,
+        plot=(("training_score", "score"), "loss", "value"),
+    )
 
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's table: 100 games by each of two protocols."""
     cli.in_range("--games", config.games, 1, 1000)
-    policy = load_policy(config.game, config.model)
+    policy = policy_of(load_network(config.game, config.model))
     print(f"{config.game}, {config.games} games a protocol, the first game of each environment")
     print(f"{'':38}{'mean':>8}{'std':>8}{'median':>8}{'max':>8}{'human':>9}")
-    for name, protocol in PROTOCOLS.items():
+    for protocol in (NATURE, STICKY):
         scores = protocol_scores(policy, config.game, protocol, config.games, config.seed)
         row = f"{scores.mean():8.1f}{scores.std():8.1f}{np.median(scores):8.1f}{scores.max():8.0f}"
-        print(f"{name:38}{row}{human_normalised(config.game, scores.mean()):>9}")
+        print(f"{protocol.name:38}{row}{human_normalised(config.game, scores.mean()):>9}")
 
 
 def play(config: Play) -> None:
     """Play, choose the best game, and film it in colour with the network's Q-values beside it."""
-    check_play(config)
+    atari.check_game(config.game)
+    cli.in_range("--episodes", config.episodes, 1, 1000)
+    cli.in_range("--seed", config.seed, 0, 2**31 - 2000)
+    cli.in_range("--epsilon", config.epsilon, 0.0, 1.0)
+    cli.in_range("--sticky", config.sticky, 0.0, 1.0)
     path = cli.output_path(config.output, APP, f"{config.game}.webp")
-    network = load_network(config.game, config.model)
-    policy = policy_of(network)
+    policy = policy_of(load_network(config.game, config.model))
     games = [play_one(config, policy, config.seed + index) for index in range(config.episodes)]
     best = max(games, key=lambda game: game.score)
-    if config.game in HUMAN_SCORES:
-        random, human = HUMAN_SCORES[config.game]
-        print(f"For comparison: random play {random}, a human {human}, DQN-Nature {DQN_NATURE[config.game]}.")
+    if config.game in RANDOM_HUMAN_DQN:
+        print("For comparison: random play {}, a human {}, DQN-Nature {}.".format(*RANDOM_HUMAN_DQN[config.game]))
     speed = film(config, best, path)
     print(f"Film of the game of seed {best.seed}, at {speed} times its speed: {path}")
     print(f"Try next: python apps/{APP}.py --game space_invaders, or: python apps/{APP}.py train --quick")
@@ -464,9 +465,6 @@ def play_one(config: Play, policy: atari.Policy, seed: int) -> Game:
 
 def film(config: Play, game: Game, path: Path) -> int:
     """Play the same actions again in colour and film every k-th step; returns k."""
-    from shared.media import Film
-    from shared.window import Window
-
     names = atari.action_names(config.game)
     limits = float(np.min(game.values)), float(np.max(game.values))
     every = -(-len(game.actions) // (FILM_SECONDS * atari.STEPS_PER_SECOND))

@@ -11,7 +11,6 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
-from itertools import cycle
 from pathlib import Path
 from typing import BinaryIO
 
@@ -21,6 +20,7 @@ from PIL import GifImagePlugin, Image, ImageDraw, ImageFont
 from shared.cli import UserError, write_atomically
 
 Colour = tuple[int, int, int]
+Curve = tuple[Sequence[float], Sequence[float]]  # xs, ys
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -115,8 +115,6 @@ class _WebP:
     tick_ms = 1
 
     def __init__(self, file: BinaryIO, width: int, height: int, quality: int | None):
-        if max(width, height) > 16383:
-            raise ValueError(f"A WebP frame is at most 16383 pixels wide and high, not {width} x {height}.")
         self._file, self._quality = file, quality
         file.write(b"RIFF\0\0\0\0WEBP")  # finish() fills in the size
         animated, white, loop_for_ever = b"\x02\0\0\0", b"\xff\xff\xff\xff", b"\0\0"
@@ -129,7 +127,7 @@ class _WebP:
             picture.save(still, "WEBP", lossless=True, method=1, quality=20)  # more effort saves nothing on games
         else:
             picture.save(still, "WEBP", quality=self._quality, method=2)
-        place = _u24(corner[0] // 2) + _u24(corner[1] // 2) + _u24(picture.width - 1) + _u24(picture.height - 1)
+        place = b"".join(map(_u24, (corner[0] // 2, corner[1] // 2, picture.width - 1, picture.height - 1)))
         no_blending, bitstream = b"\x02", still.getvalue()[len(b"RIFFsizeWEBP") :]
         self._chunk(b"ANMF", place + _u24(duration_ms) + no_blending + bitstream)
 
@@ -154,8 +152,7 @@ class _Gif:
 
     def __init__(self, file: BinaryIO, width: int, height: int, quality: int | None):
         self._file = file
-        no_palette, background, square_pixels = 0, 0, 0
-        file.write(b"GIF89a" + struct.pack("<HHBBB", width, height, no_palette, background, square_pixels))
+        file.write(b"GIF89a" + struct.pack("<HH", width, height) + b"\0\0\0")  # no global palette, square pixels
         file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0")  # loop for ever
 
     def write(self, corner: tuple[int, int], picture: Image.Image, duration_ms: int) -> None:
@@ -184,17 +181,14 @@ def save_image(path: str | Path, image: np.ndarray) -> None:
         Image.fromarray(_checked(image)).save(temporary, format, **options)
 
 
-def grid(
-    images: np.ndarray | Sequence[np.ndarray], columns: int, pad: int = 2, background: Colour = WHITE
-) -> np.ndarray:
-    """Tile uint8 pictures of one size, (N, H, W, 3) or a list of (H, W, 3), row by row, `pad` pixels apart."""
+def grid(images: np.ndarray | Sequence[np.ndarray], columns: int, pad: int = 2) -> np.ndarray:
+    """Tile uint8 pictures of one size, (N, H, W, 3) or a list of (H, W, 3), row by row, `pad` white pixels apart."""
     images = [_checked(image) for image in images]
     if not images or columns < 1 or len({image.shape for image in images}) > 1:
         raise ValueError("A grid needs at least one column and one picture, and pictures of one size.")
     columns, (height, width, _) = min(columns, len(images)), images[0].shape
     rows = -(-len(images) // columns)
-    sheet = np.empty((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), np.uint8)
-    sheet[:] = background
+    sheet = np.full((rows * (height + pad) + pad, columns * (width + pad) + pad, 3), 255, np.uint8)
     for i, image in enumerate(images):
         top, left = pad + i // columns * (height + pad), pad + i % columns * (width + pad)
         sheet[top : top + height, left : left + width] = image
@@ -232,27 +226,20 @@ def _checked(image: np.ndarray) -> np.ndarray:
     return image
 
 
-# Curves
-
-# Okabe and Ito's palette: distinct for colour-blind readers too.
+# Curves, in Okabe and Ito's colours, which colour-blind readers can tell apart too
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 
 
-def plot_curves(
-    path: str | Path,
-    series: Mapping[str, tuple[Sequence[float], Sequence[float]]],
-    x: str,
-    y: str = "",
-    title: str = "",
-) -> None:
+def plot_curves(path: str | Path, series: Mapping[str, Curve], x: str, y: str = "", title: str = "") -> None:
     """Draw curves, {"legend": (xs, ys), ...}, into one 800 x 450 picture; `x` and `y` name the axes and their units."""
     from matplotlib.figure import Figure  # not pyplot: no window system and no global state
 
     path = Path(path)
     figure = Figure(figsize=(8, 4.5), dpi=100, layout="constrained")
     axes = figure.subplots()
-    for colour, (name, (xs, ys)) in zip(cycle(_COLOURS), series.items(), strict=False):
-        axes.plot(xs, ys, label=name, color=colour, linewidth=1.8, marker="o" if len(xs) == 1 else None)
+    axes.set_prop_cycle(color=_COLOURS)
+    for name, (xs, ys) in series.items():
+        axes.plot(xs, ys, label=name, linewidth=1.8, marker="o" if len(xs) == 1 else None)
     axes.set(xlabel=x, ylabel=y)
     axes.set_title(title, loc="left", fontweight="bold")
     axes.grid(alpha=0.25)

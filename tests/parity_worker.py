@@ -38,21 +38,24 @@ def scenario(function: Callable[[], Any]) -> Callable[[], Any]:
     return function
 
 
-@functools.cache
 def results(backend: str) -> dict[str, Any]:
     """Every scenario's result on `backend`, or its traceback where it failed. Skips the test without the backend."""
     import pytest
 
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
+    done = _run(backend)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@functools.cache  # a failure, too
+def _run(backend: str) -> subprocess.CompletedProcess[str]:
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
     on_cpu = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     env = os.environ | on_cpu | {"KERAS_BACKEND": backend}
-    command = [sys.executable, "-m", "tests.parity_worker"]
-    root = Path(__file__).parents[1]
-    done = subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=600)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    command, root = [sys.executable, "-m", "tests.parity_worker"], Path(__file__).parents[1]
+    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=600)
 
 
 # ------------------------------------------------------------------------------------------------ Materials
@@ -103,7 +106,7 @@ def main() -> None:
     outcome = {}
     for name in sys.argv[1:] or SCENARIOS:
         try:
-            outcome[name] = SCENARIOS[name]()
+            outcome[name] = json.loads(json.dumps(SCENARIOS[name]()))
         except Exception:
             outcome[name] = traceback.format_exc()
     print(json.dumps(outcome))

@@ -1,8 +1,9 @@
 """Atari games on ale_py's C++ vector environment, with the life-loss and reset rules a learner needs.
 
-Units: one *agent step* is one action, held for 4 emulator *frames* (60 a second), so 15 agent steps are one second of play.
-Preprocessing is the standard one (Mnih et al. 2015): grey 84x84, the last 4 observations stacked, each the pixelwise
-maximum of its last 2 frames, up to 30 no-ops at the start. The emulator and its ROMs come inside the ale-py wheel.
+Units: one *agent step* is one action, held for 4 emulator *frames* (60 a second), so 15 agent steps are one
+second of play. Preprocessing is the standard one (Mnih et al. 2015): grey 84x84, the last 4 observations stacked, each
+the pixelwise maximum of its last 2 frames, up to 30 no-ops at the start. The emulator and its ROMs come inside the
+ale-py wheel.
 """
 
 from __future__ import annotations
@@ -41,10 +42,11 @@ class Step:
 class Games:
     """`count` games of one ROM, stepped together.
 
-    Three traps of AtariVectorEnv are handled here. Its `episodic_life` would start a new game at each life lost and press
-    FIRE by itself, so that the agent never learns to serve: a lost life is only reported, as `terminal`, and play goes on.
-    Its autoreset spends one step in which the action is ignored: `ignored` marks the games for which that holds *now*.
-    Its observations have the stack first: they are turned to (84, 84, 4).
+    Three traps of AtariVectorEnv are handled here. Its `episodic_life` would start a new game at each life lost and
+    press FIRE by itself, so that the agent never learns to serve: a lost life is only reported, as `terminal`, and
+    play goes on. Its autoreset spends one step in which the action is ignored: `ignored` marks the games for which
+    that holds *now*. Its stack comes first, (4, 84, 84), and turning it costs a sixth of the training time: the stack
+    is kept here, a pixel's four bytes, oldest first, as one integer.
     """
 
     def __init__(self, game: str, count: int, *, seed: int, sticky: float = 0.0, threads: int = 0) -> None:
@@ -64,7 +66,8 @@ class Games:
         self.count = count
         self.actions = int(self._environment.single_action_space.n)
         observations, info = self._environment.reset(seed=seed)
-        self.observations = _stack_last(observations)
+        self._stacks = _newest(observations)  # (games, 84, 84), black before a game's first screen
+        self.observations = self._unpacked()
         self.ignored = np.zeros(count, bool)
         self.recent_scores: deque[float] = deque(maxlen=100)  # points of the last games that ended
         self._scores = np.zeros(count)
@@ -79,12 +82,17 @@ class Games:
         observations, rewards, over, cut, info = self._environment.step(actions.astype(np.int32))
         lost_life = (info["lives"] < self._lives) & ~self.ignored
         self._lives = info["lives"]
+        self._stacks[self.ignored] = 0
+        self._stacks = (self._stacks >> 8) | _newest(observations)
+        self.observations = self._unpacked()
         self.ignored = over | cut
-        self.observations = _stack_last(observations)
         self._scores += rewards
         self.recent_scores.extend(self._scores[self.ignored])
         self._scores[self.ignored] = 0
         return Step(self.observations, rewards.astype(np.float32), lost_life | over, self.ignored)
+
+    def _unpacked(self) -> np.ndarray:
+        return self._stacks.view(np.uint8).reshape(self.count, *OBSERVATION)
 
     def close(self) -> None:
         """End the emulator's threads."""
@@ -126,7 +134,9 @@ def epsilon_greedy(values: np.ndarray, epsilon: float, rng: np.random.Generator)
     return np.where(explore, rng.integers(0, actions, games), values.argmax(axis=-1))
 
 
-def replay_screens(game: str, actions: list[int], *, seed: int, sticky: float = 0.0) -> Iterator[tuple[np.ndarray, float]]:
+def replay_screens(
+    game: str, actions: list[int], *, seed: int, sticky: float = 0.0
+) -> Iterator[tuple[np.ndarray, float]]:
     """Play the same actions again in colour: the learner's environment cannot render, but the emulator repeats itself.
 
     Yields:
@@ -148,10 +158,9 @@ def make(game: str, count: int, *, sticky: float, threads: int, colour: bool = F
     check_game(game)
     from ale_py.vector_env import AtariVectorEnv
 
-    picture: dict[str, Any] = {"grayscale": False, "img_height": 210, "img_width": 160, "stack_num": 1} if colour else {}
-    return AtariVectorEnv(
-        game, count, num_threads=threads, repeat_action_probability=sticky, reward_clipping=False, **picture
-    )
+    picture: dict[str, Any] = {"grayscale": False, "img_height": 210, "img_width": 160} if colour else {}
+    plain: dict[str, Any] = {"stack_num": 1, "reward_clipping": False}
+    return AtariVectorEnv(game, count, num_threads=threads, repeat_action_probability=sticky, **plain, **picture)
 
 
 def check_game(game: str) -> None:
@@ -172,5 +181,5 @@ def action_names(game: str) -> list[str]:
         environment.close()
 
 
-def _stack_last(observations: np.ndarray) -> np.ndarray:
-    return np.ascontiguousarray(observations.transpose(0, 2, 3, 1))  # (games, 4, 84, 84) -> (games, 84, 84, 4)
+def _newest(observations: np.ndarray) -> np.ndarray:
+    return observations[:, 0].astype("<u4") << np.uint32(24)  # little-endian: the last of a pixel's four bytes

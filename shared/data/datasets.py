@@ -7,6 +7,7 @@ a TFDS name (tiny_shakespeare, imagenette/160px-v2, celeb_a) is downloaded by TF
 from __future__ import annotations
 
 import importlib.util
+import logging
 import os
 import re
 import zlib
@@ -183,12 +184,13 @@ def _import_tfds(name: str) -> ModuleType:
         )
     import tensorflow_datasets as tfds
 
+    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of every data set that is not downloaded yet
     return tfds
 
 
 def _prepared(tfds: ModuleType, name: str) -> Any:
     """The TFDS builder of that name, downloaded now unless it has been before."""
-    known = tfds.list_builders(with_community_datasets=False)
+    known = sorted(set(tfds.list_builders(with_community_datasets=False)))
     short = re.split("[/:]", name)[0]
     if short not in known:
         raise UserError(f"There is no file or folder {name}, and TFDS has no such data set.{suggest(short, known)}")

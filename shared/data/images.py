@@ -43,7 +43,7 @@ def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") ->
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image.size, max_pixels)
-                return np.array(_seen(image).convert(mode))
+                return np.array(_seen(image, path).convert(mode))
     except UserError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -77,13 +77,13 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: float) -> None:
         )
 
 
-def _seen(image: Image.Image) -> Image.Image:
+def _seen(image: Image.Image, path: Path) -> Image.Image:
     """The picture that a viewer would show: upright, 8 bits a channel, transparency over white."""
     image = ImageOps.exif_transpose(image)
     if image.mode == "I" or image.mode.startswith("I;16"):  # 16 bits a pixel: PNG and TIFF (I;16), PGM (I)
-        return _eight_bits(image)
+        return _eight_bits(image, path)
     if image.mode == "F":
-        raise ValueError("floating-point pixels, whose range is unknown: save it with 8 bits a channel")
+        raise UserError(f"{path} has floating-point pixels, whose range is unknown; save it with 8 bits a channel.")
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")
@@ -91,10 +91,10 @@ def _seen(image: Image.Image) -> Image.Image:
     return image
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     values = np.asarray(image).astype(np.int64)
     if values.min() < 0 or values.max() > 65535:
-        raise ValueError("32-bit pixels, whose range is unknown: save it with 8 bits a channel")
+        raise UserError(f"{path} has 32-bit pixels, whose range is unknown; save it with 8 bits a channel.")
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 

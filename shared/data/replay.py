@@ -32,7 +32,12 @@ class Replay:
         return min(self._added, self.length) * self._count
 
     def add(
-        self, observations: np.ndarray, actions: np.ndarray, rewards: np.ndarray, terminal: np.ndarray, ended: np.ndarray
+        self,
+        observations: np.ndarray,
+        actions: np.ndarray,
+        rewards: np.ndarray,
+        terminal: np.ndarray,
+        ended: np.ndarray,
     ) -> None:
         """Keep one agent step of every game.
 

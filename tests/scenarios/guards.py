@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 
 from tests.parity_worker import data, message, scenario
@@ -70,7 +72,7 @@ def devices_set_up() -> dict:
     def draw(seed):
         with devices.setup(seed=seed) as device:
             noise = keras.random.normal((4,))
-            return np.asarray(noise).tolist() + np.random.rand(2).tolist(), device
+            return [*np.asarray(noise).tolist(), random.random()], device
 
     def asked_for(**options):
         with devices.setup(seed=None, **options):

@@ -78,7 +78,8 @@ def test_save_and_restore(tmp_path):
 
 def test_nothing_to_restore(tmp_path):
     checkpoints = Checkpoints(tmp_path, {"model": owner(1)})
-    assert checkpoints.restore() is None and checkpoints.latest() is None
+    assert checkpoints.restore() is None
+    assert checkpoints.latest() is None
 
 
 def test_a_numpy_generator_goes_on_where_it_was(tmp_path):
@@ -103,7 +104,8 @@ def test_owners_of_every_kind(tmp_path):
     seeds.state.assign(np.array([0, 0]))
     lone.assign(0.0)
     checkpoints.restore()
-    assert seeds.state.value.tolist() == [1, 2] and lone.value == 5.0
+    assert seeds.state.value.tolist() == [1, 2]
+    assert lone.value == 5.0
 
 
 def test_bfloat16_and_small_types_keep_their_bits(tmp_path):
@@ -122,7 +124,8 @@ def test_bfloat16_and_small_types_keep_their_bits(tmp_path):
         variable.assign(np.zeros_like(variable.value))
     checkpoints.restore()
     for variable, original in zip(variables, originals, strict=True):
-        assert variable.value.dtype == original.dtype and variable.shape == original.shape
+        assert variable.value.dtype == original.dtype
+        assert variable.shape == original.shape
         assert variable.value.tobytes() == original.tobytes()
 
 
@@ -230,7 +233,7 @@ def test_all_damaged_is_one_sentence_and_changes_nothing(tmp_path):
     filled(tmp_path)
     for path in tmp_path.iterdir():
         (path / "arrays.npz").write_bytes(b"")
-    with pytest.raises(UserError, match="No checkpoint in .* can be read"):
+    with pytest.raises(UserError, match=r"No checkpoint in .* can be read"):
         restored(tmp_path)
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -283,7 +286,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
 
 def test_a_folder_that_cannot_be_made(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="Cannot write a checkpoint to .*file"):
+    with pytest.raises(UserError, match=r"Cannot write a checkpoint to .*file"):
         Checkpoints(tmp_path / "file" / "checkpoints", {})
 
 

@@ -9,7 +9,7 @@ from shared.training import devices
 from tests.parity_worker import BACKENDS, results
 
 
-@pytest.fixture(params=BACKENDS)
+@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS])
 def here(request):
     outcome = results(request.param)["devices_set_up"]
     assert isinstance(outcome, dict), outcome

@@ -7,6 +7,7 @@ import pytest
 
 from tests.parity_worker import BACKENDS, results
 
+pytestmark = pytest.mark.slow  # two processes, one a backend, run every scenario first
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # six SGD updates in float32; sums are taken in another order
 
 

@@ -1,0 +1,349 @@
+"""load_image against everything a stranger may hand in, and the helpers around it."""
+
+import io
+import os
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from shared.cli import UserError
+from shared.data.images import crop_square, fit_within, image_files, iter_images, load_image, resize
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def corners() -> Image.Image:
+    """32 x 48 pixels (W x H): red, green / blue, white; every orientation of it looks different."""
+    image = Image.new("RGB", (32, 48))
+    for colour, place in ((RED, (0, 0)), (GREEN, (16, 0)), (BLUE, (0, 24)), (WHITE, (16, 24))):
+        image.paste(colour, (*place, place[0] + 16, place[1] + 24))
+    return image
+
+
+def close(image: np.ndarray, expected: np.ndarray | Image.Image, tolerance: int = 0) -> None:
+    assert image.dtype == np.uint8
+    np.testing.assert_allclose(image.astype(int), np.asarray(expected).astype(int), atol=tolerance)
+
+
+def encoded(image: Image.Image, format: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def refused(path, **options) -> str:
+    with pytest.raises(UserError) as caught:
+        load_image(path, **options)
+    sentence = str(caught.value)
+    assert str(path) in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
+    return sentence
+
+
+# What is a picture
+
+
+@pytest.mark.parametrize(
+    ("format", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("BMP", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("PPM", {}, 0),
+        ("GIF", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("JPEG", {"quality": 95, "subsampling": 0}, 6),
+        ("JPEG", {"quality": 95, "subsampling": 0, "progressive": True}, 6),
+        ("AVIF", {"quality": 95, "subsampling": "4:4:4"}, 12),
+    ],
+)
+def test_formats_are_told_by_content(tmp_path, format, options, tolerance):
+    path = tmp_path / "picture.of_any_name"
+    path.write_bytes(encoded(corners(), format, **options))
+    close(load_image(path), corners(), tolerance)
+    assert load_image(str(path)).flags.writeable
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("format", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_exif_orientation(tmp_path, orientation, format):
+    undo = {  # how a camera that writes this orientation has turned the picture
+        2: Image.Transpose.FLIP_LEFT_RIGHT,
+        3: Image.Transpose.ROTATE_180,
+        4: Image.Transpose.FLIP_TOP_BOTTOM,
+        5: Image.Transpose.TRANSPOSE,
+        6: Image.Transpose.ROTATE_90,
+        7: Image.Transpose.TRANSVERSE,
+        8: Image.Transpose.ROTATE_270,
+    }
+    stored = corners().transpose(undo[orientation]) if orientation > 1 else corners()
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"JPEG": {"quality": 95, "subsampling": 0}, "WEBP": {"lossless": True}}.get(format, {})
+    path = tmp_path / "photo"
+    path.write_bytes(encoded(stored, format, exif=exif, **options))
+    close(load_image(path), corners(), 6)
+
+
+@given(exif=st.binary(max_size=64))
+@example(exif=b"MM\0*\0\0\0\x08\xff\xff")
+@settings(max_examples=50, deadline=None)
+def test_broken_exif_does_not_spoil_a_good_picture(tmp_path_factory, exif):
+    path = tmp_path_factory.mktemp("exif") / "photo.jpg"
+    path.write_bytes(encoded(Image.new("RGB", (8, 8), RED), "JPEG", exif=b"Exif\0\0" + exif))
+    assert load_image(path).shape == (8, 8, 3)
+
+
+def test_cmyk(tmp_path):
+    path = tmp_path / "print.jpg"
+    corners().convert("CMYK").save(path, quality=95, subsampling=0)
+    close(load_image(path), corners(), 8)
+
+
+@pytest.mark.parametrize("format", ["PNG", "TIFF", "PPM"])
+def test_sixteen_bit_grey(tmp_path, format):
+    values = np.linspace(0, 65535, 32 * 32).astype(np.uint16).reshape(32, 32)
+    path = tmp_path / "scan"
+    path.write_bytes(encoded(Image.fromarray(values), format))
+    close(load_image(path), np.repeat((values >> 8)[..., None], 3, axis=-1), 1)
+    assert load_image(path, mode="L").shape == (32, 32)
+
+
+def test_sixteen_bit_colour_png(tmp_path):
+    values = np.random.default_rng(0).integers(0, 65536, (4, 5, 3)).astype(">u2")
+    lines = b"".join(b"\0" + row.tobytes() for row in values)
+    path = tmp_path / "scan.png"
+    path.write_bytes(
+        png(b"IHDR" + struct.pack(">IIBBBBB", 5, 4, 16, 2, 0, 0, 0), b"IDAT" + zlib.compress(lines), b"IEND")
+    )
+    close(load_image(path), values >> 8, 1)
+
+
+def png(*chunks: bytes) -> bytes:
+    written = (struct.pack(">I", len(c) - 4) + c + struct.pack(">I", zlib.crc32(c)) for c in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(written)
+
+
+@pytest.mark.parametrize("values", [np.full((4, 4), 0.5, np.float32), np.full((4, 4), 1 << 20, np.int32)])
+def test_pixels_of_unknown_range_are_refused(tmp_path, values):
+    path = tmp_path / "depth.tiff"
+    Image.fromarray(values).save(path)
+    assert "range is unknown" in refused(path)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P"])
+def test_few_colours(tmp_path, mode):
+    path = tmp_path / "picture.png"
+    picture = corners().convert(mode)
+    picture.save(path)
+    close(load_image(path), picture.convert("RGB"))
+
+
+@pytest.mark.parametrize(("mode", "format"), [("RGBA", "PNG"), ("LA", "PNG"), ("RGBA", "WEBP"), ("RGBA", "TIFF")])
+def test_transparency_is_laid_over_white(tmp_path, mode, format):
+    values = np.zeros((2, 3, 4), np.uint8)
+    values[..., 3] = [[0, 255, 128], [0, 0, 0]]
+    path = tmp_path / "logo"
+    options = {"lossless": True, "exact": True} if format == "WEBP" else {}
+    path.write_bytes(encoded(Image.fromarray(values).convert(mode), format, **options))
+    close(load_image(path)[..., 0], [[255, 0, 127], [255, 255, 255]])
+
+
+def test_a_transparent_palette_colour_and_a_transparent_grey_are_white(tmp_path):
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([10, 20, 30, 40, 50, 60])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / "palette.png", transparency=0)
+    close(load_image(tmp_path / "palette.png"), [[WHITE, (40, 50, 60)]])
+    palette.save(tmp_path / "palette.gif", transparency=0)
+    close(load_image(tmp_path / "palette.gif"), [[WHITE, (40, 50, 60)]])
+    Image.fromarray(np.array([[7, 8]], np.uint8)).save(tmp_path / "grey.png", transparency=7)
+    close(load_image(tmp_path / "grey.png"), [[WHITE, (8, 8, 8)]])
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
+def test_the_first_frame_of_an_animation(tmp_path, format):
+    first, second = Image.new("RGB", (8, 8), RED), Image.new("RGB", (8, 8), BLUE)
+    path = tmp_path / "film"
+    options = {"lossless": True} if format == "WEBP" else {}
+    path.write_bytes(encoded(first, format, save_all=True, append_images=[second], **options))
+    close(load_image(path), first)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "1"])
+def test_one_pixel(tmp_path, mode):
+    path = tmp_path / "dot.png"
+    Image.new(mode, (1, 1), 0).save(path)
+    close(load_image(path), np.zeros((1, 1, 3)))
+
+
+# What is not
+
+
+def test_missing_empty_folder_and_not_an_image(tmp_path):
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "letter.png").write_text("Dear Sir or Madam, this is no picture at all.")
+    assert "There is no file" in refused(tmp_path / "gone.png")
+    assert "There is no file" in refused(tmp_path / "empty.png" / "inside.png")
+    assert "is empty" in refused(tmp_path / "empty.png")
+    assert "is a folder" in refused(tmp_path)
+    assert "not a picture" in refused(tmp_path / "letter.png")
+    assert "There is no file" in refused(tmp_path / ("x" * 5000))
+
+
+def test_a_pipe_does_not_block(tmp_path):
+    if not hasattr(os, "mkfifo"):
+        pytest.skip("no named pipes here")
+    os.mkfifo(tmp_path / "pipe.png")
+    assert "not a regular file" in refused(tmp_path / "pipe.png")
+
+
+def test_formats_that_start_programs_are_not_tried(tmp_path):
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n")
+    assert "not a picture" in refused(path)
+
+
+def test_unreadable_file(tmp_path, monkeypatch):
+    path = tmp_path / "secret.png"
+    corners().save(path)
+
+    def denied(*_args, **_options):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("PIL.Image.open", denied)
+    assert "permissions" in refused(path)
+
+
+@pytest.mark.parametrize("side", [10_000, 20_000, 2**31 - 1])
+def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, side):
+    header = b"IHDR" + struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0)
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(header, b"IDAT" + zlib.compress(bytes(1000)), b"IEND"))
+    assert "million allowed" in refused(path)
+    gif = bytearray(encoded(Image.new("P", (1, 1)), "GIF"))
+    gif[6:10] = struct.pack("<HH", 40_000, 40_000)
+    path.write_bytes(gif)
+    assert "million allowed" in refused(path)
+
+
+def test_max_pixels(tmp_path):
+    path = tmp_path / "picture.png"
+    corners().save(path)
+    assert load_image(path, max_pixels=32 * 48).shape == (48, 32, 3)
+    assert "32 x 48 pixels" in refused(path, max_pixels=32 * 48 - 1)
+
+
+SAMPLES = {
+    format: encoded(corners(), format) for format in ("PNG", "JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF")
+}
+
+
+@given(format=st.sampled_from(sorted(SAMPLES)), data=st.data())
+@settings(max_examples=200, deadline=None)
+def test_damage_gives_a_picture_or_a_sentence(tmp_path_factory, format, data):
+    """Truncated and overwritten files: an array or a UserError, and nothing else."""
+    content = bytearray(SAMPLES[format])
+    for _ in range(data.draw(st.integers(0, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    path = tmp_path_factory.mktemp("damage") / "picture"
+    path.write_bytes(content[: data.draw(st.integers(0, len(content)))])
+    try:
+        image = load_image(path, max_pixels=1e6)
+    except UserError:
+        return
+    assert image.ndim == 3
+    assert image.shape[2] == 3
+    assert image.dtype == np.uint8
+
+
+@given(content=st.binary(min_size=1, max_size=200))
+@settings(max_examples=50, deadline=None)
+def test_any_bytes_give_a_sentence(tmp_path_factory, content):
+    path = tmp_path_factory.mktemp("bytes") / "picture.png"
+    path.write_bytes(content)
+    refused(path)
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "GIF", "TIFF", "BMP"])
+def test_half_a_file_is_called_damaged(tmp_path, format):
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8))
+    content = encoded(noise, format)
+    path = tmp_path / "half"
+    path.write_bytes(content[: len(content) // 2])
+    assert "damaged or incomplete" in refused(path)
+
+
+# Many pictures
+
+
+def test_image_files_are_sorted_and_hidden_ones_left_out(tmp_path):
+    for name in (
+        "b/2.JPEG",
+        "b/1.png",
+        "a/z.webp",
+        "c.gif",
+        "notes.txt",
+        ".cache/x.png",
+        "a/._z.png",
+        "__MACOSX/y.png",
+    ):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    found = [path.relative_to(tmp_path).as_posix() for path in image_files(tmp_path)]
+    assert found == ["a/z.webp", "b/1.png", "b/2.JPEG", "c.gif"]
+
+
+def test_iter_images_skips_counts_and_names_broken_files(tmp_path, capsys):
+    for i in range(3):
+        corners().save(tmp_path / f"{i}.png")
+    (tmp_path / "1b.png").write_bytes(b"no picture")
+    pairs = list(iter_images(image_files(tmp_path)))
+    assert [path.name for path, _ in pairs] == ["0.png", "1.png", "2.png"]
+    close(pairs[0][1], corners())
+    said = capsys.readouterr().err
+    assert "Skipped 1 broken picture (" in said
+    assert "1b.png" in said
+    assert "of 4 read" in said
+
+
+def test_iter_images_names_a_few_of_many_and_reports_when_left_early(tmp_path, capsys):
+    for i in range(8):
+        (tmp_path / f"{i}.png").write_bytes(b"no picture")
+    corners().save(tmp_path / "9.png")
+    for _ in iter_images(image_files(tmp_path)):
+        break
+    said = capsys.readouterr().err
+    assert "Skipped 8 broken pictures" in said
+    assert "and 3 more" in said
+
+
+def test_iter_images_says_nothing_when_all_is_well_and_raises_when_nothing_is(tmp_path, capsys):
+    corners().save(tmp_path / "good.png")
+    assert len(list(iter_images(image_files(tmp_path)))) == 1
+    (tmp_path / "good.png").write_bytes(b"no picture")
+    with pytest.raises(UserError, match="Not one picture could be read"):
+        list(iter_images(image_files(tmp_path)))
+    assert capsys.readouterr().err == ""
+
+
+# Sizes
+
+
+def test_sizes():
+    image = np.asarray(corners())
+    assert resize(image, 24, 16).shape == (24, 16, 3)
+    assert resize(image[..., 0], 10, 11).shape == (10, 11)
+    assert resize(image, 48, 32) is image
+    assert crop_square(image, 20).shape == (20, 20, 3)
+    close(crop_square(image, 32), image[8:40])
+    assert fit_within(image, 24).shape == (24, 16, 3)
+    assert fit_within(image, 400) is image
+    assert fit_within(np.zeros((1000, 1, 3), np.uint8), 10).shape == (10, 1, 3)
