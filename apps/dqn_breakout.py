@@ -27,18 +27,15 @@ import tyro
 
 from shared import cli, zoo
 from shared import config as settings
+from shared.atari_film import film_game, play_game
 from shared.data import atari
-from shared.data.atari_scores import CAP, NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores
+from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores
 from shared.data.replay import Replay
-from shared.media import Film
-from shared.panel import bar_panel
-from shared.window import Window
 
 if TYPE_CHECKING:
     import keras
 
 APP = "dqn_breakout"
-FILM_SECONDS = 60
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -300,11 +297,9 @@ ALGORITHMS = {"pqn": pqn, "dqn": dqn}
 
 
 def checked(config: Train) -> Train:
-    """The settings to train with, or a UserError: the run's own on --resume, small ones for --quick."""
-    if config.resume:
-        return replace(settings.read(Train, config.run / "run.json"), run=config.run, resume=True)
+    """The settings to train with, or a UserError."""
     if config.quick:
-        config = replace(config, steps=min(config.steps, 400_000), evaluate_every=100_000)
+        config = replace(config, steps=400_000, evaluate_every=100_000)
     atari.check_game(config.game)
     for name in ("steps", "learning_rate", "replay_ratio", "evaluate_every", "checkpoint_minutes"):
         cli.positive(f"--{name.replace('_', '-')}", getattr(config, name))
@@ -312,20 +307,15 @@ def checked(config: Train) -> Train:
         cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
     for name, high in (("environments", 4096), ("rollout", 10_000), ("epochs", 100), ("batch", 65_536)):
         cli.in_range(f"--{name}", getattr(config, name), 1, high)
-    if config.environments * config.rollout % config.batch:
-        raise cli.UserError(
-            f"--batch {config.batch} must divide environments x rollout, {config.environments * config.rollout}."
-        )
-    if (config.run / "run.json").exists():
-        raise cli.UserError(
-            f"{config.run} holds a run already: add --resume to go on with it, or name another with --run."
-        )
-    settings.write(config, config.run / "run.json")
-    return config
+    played = config.environments * config.rollout
+    if played % config.batch:
+        raise cli.UserError(f"--batch {config.batch} must divide --environments times --rollout, {played}.")
+    return settings.begin(config, config.run, config.resume)
 
 
 def load_network(game: str, model: Path | None) -> keras.Model:
     """The saved network for this game; UserError if there is none in the box, or if it is made for another game."""
+    atari.check_game(game)
     name = f"dqn_{game}"
     if model is None and not (zoo.MODELS / name).is_dir():
         boxed = sorted(path.name.removeprefix("dqn_") for path in zoo.MODELS.glob("dqn_*"))
@@ -341,15 +331,6 @@ def load_network(game: str, model: Path | None) -> keras.Model:
             f"and this game needs {wanted[0]} to {wanted[1]}."
         )
     return network
-
-
-def start_from(network: keras.Model, path: Path) -> None:
-    """Take the weights of a saved model of the same shape."""
-    donor, _ = zoo.load(path)
-    try:
-        network.set_weights(donor.get_weights())
-    except ValueError as error:
-        raise cli.UserError(f"{path} is a network of another shape than this game's: {error}") from error
 
 
 # -------------------------------------------------------------------------------------------------------- Verbs
@@ -379,7 +360,7 @@ def fit(config: Train) -> float:
     optimizer.build(network.trainable_variables)
     policy = policy_of(network)
     if config.init:
-        start_from(network, config.init)
+        zoo.start_from(network, config.init)
 
     def learner(steps: int) -> loop.Learner:
         rng = np.random.default_rng([config.seed, steps])  # the emulators restart on resume, and so do the dice
@@ -420,66 +401,23 @@ def evaluate(config: Evaluate) -> None:
 
 def play(config: Play) -> None:
     """Play, choose the best game, and film it in colour with the network's Q-values beside it."""
-    atari.check_game(config.game)
     cli.in_range("--episodes", config.episodes, 1, 1000)
     cli.in_range("--seed", config.seed, 0, 2**31 - 2000)
-    cli.in_range("--epsilon", config.epsilon, 0.0, 1.0)
-    cli.in_range("--sticky", config.sticky, 0.0, 1.0)
+    for name in ("epsilon", "sticky"):
+        cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
     path = cli.output_path(config.output, APP, f"{config.game}.webp")
     policy = policy_of(load_network(config.game, config.model))
-    games = [play_one(config, policy, config.seed + index) for index in range(config.episodes)]
-    best = max(games, key=lambda game: game.score)
+    games = []
+    for seed in range(config.seed, config.seed + config.episodes):
+        games.append(play_game(policy, config.game, seed=seed, epsilon=config.epsilon, sticky=config.sticky))
+        ended = "" if games[-1].finished else " (cut off after 5 minutes of play)"
+        print(f"{config.game}, seed {seed}: {games[-1].score:.0f} points in {len(games[-1].actions):,} steps{ended}")
     if config.game in RANDOM_HUMAN_DQN:
         print("For comparison: random play {}, a human {}, DQN-Nature {}.".format(*RANDOM_HUMAN_DQN[config.game]))
-    speed = film(config, best, path)
+    best = max(games, key=lambda game: game.score)
+    speed = film_game(best, path, watch=config.watch)
     print(f"Film of the game of seed {best.seed}, at {speed} times its speed: {path}")
     print(f"Try next: python apps/{APP}.py --game space_invaders, or: python apps/{APP}.py train --quick")
-
-
-@dataclass
-class Game:
-    """One game as it was played: enough to play it again."""
-
-    seed: int
-    score: float
-    actions: list[int]
-    values: list[np.ndarray]  # Q-values (actions,) before each action
-
-
-def play_one(config: Play, policy: atari.Policy, seed: int) -> Game:
-    """Play one game without pictures, telling the score as it goes."""
-    games = atari.Games(config.game, 1, seed=seed, sticky=config.sticky, threads=1)
-    record = Game(seed, 0.0, [], [])
-    for turn in atari.play(policy, games, epsilon=config.epsilon, cap=CAP, seed=seed):
-        record.score = float(turn.scores[0])
-        record.actions.append(int(turn.actions[0]))
-        record.values.append(turn.values[0])
-        if len(record.actions) % 100 == 0:
-            cli.say(f"\rPlaying ... step {len(record.actions):,}, score {record.score:.0f}", end="")
-    games.close()
-    ended = "" if not turn.playing[0] else " (cut off after 5 minutes of play)"
-    cli.say("\r" + " " * 50, end="\r")
-    print(f"{config.game}, seed {seed}: {record.score:.0f} points in {len(record.actions):,} agent steps{ended}")
-    return record
-
-
-def film(config: Play, game: Game, path: Path) -> int:
-    """Play the same actions again in colour and film every k-th step; returns k."""
-    names = atari.action_names(config.game)
-    limits = float(np.min(game.values)), float(np.max(game.values))
-    every = -(-len(game.actions) // (FILM_SECONDS * atari.STEPS_PER_SECOND))
-    screens = atari.replay_screens(config.game, game.actions, seed=game.seed, sticky=config.sticky)
-    score = 0.0
-    with Film(path, fps=atari.STEPS_PER_SECOND) as reel, Window(config.game, config.watch) as window:
-        for step, (screen, points) in enumerate(screens):
-            if step % every == 0:
-                heading = (("SCORE", f"{score:.0f}"), ("TIME", f"{step / atari.STEPS_PER_SECOND:.0f} s"))
-                bars = bar_panel((200, 420), heading, names, game.values[step], limits, game.actions[step], "Q-values")
-                frame = np.hstack([screen.repeat(2, axis=0).repeat(2, axis=1), bars])
-                reel.add(frame)
-                window.show(frame, 1 / atari.STEPS_PER_SECOND)
-            score += points
-    return every
 
 
 if __name__ == "__main__":

@@ -41,8 +41,8 @@ def run(doc: str | None, demo: Command, verbs: Mapping[str, Command], argv: Sequ
     A first word in `verbs` chooses that function; anything else is the demo's arguments. Each function takes one
     dataclass, found in its annotation: the fields are the flags, the string under a field is its help.
 
-    Exit codes: 0 done; 2 wrong input, in one sentence on stderr; 130 interrupted. Any other exception is a bug and shows
-    its traceback; ARCADE_DEBUG=1 shows one for wrong input too.
+    Exit codes: 0 done; 2 wrong input, in one sentence on stderr; 130 interrupted. Any other exception is a bug and
+    shows its traceback; ARCADE_DEBUG=1 shows one for wrong input too.
     """
     words = list(sys.argv[1:] if argv is None else argv)
     prog = f"python {sys.argv[0]}"

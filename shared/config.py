@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import typing
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar
@@ -38,3 +38,17 @@ def read(kind: type[Config], path: Path) -> Config:
 
 def _is_path(kind: Any) -> bool:
     return kind is Path or (typing.get_origin(kind) in (typing.Union, UnionType) and Path in typing.get_args(kind))
+
+
+def begin(config: Config, folder: Path, resume: bool) -> Config:
+    """The settings to train with: on resume those that `folder` was begun with, else `config`, which is recorded there.
+
+    UserError if there is no run to resume, or if there is one and nobody asked to resume it.
+    """
+    record = folder / "run.json"
+    if resume:
+        return replace(read(type(config), record), run=folder, resume=True)  # type: ignore[type-var]
+    if record.exists():
+        raise UserError(f"{folder} holds a run already: add --resume to go on with it, or name another with --run.")
+    write(config, record)
+    return config

@@ -89,7 +89,7 @@ def _without_mixed_precision(architecture: bytes) -> bytes:
 
 
 def _halve(weights: bytes) -> bytes:
-    """The same HDF5 file with float16 matrices (written anew: HDF5 does not give back the space of what is replaced)."""
+    """The same HDF5 file with float16 matrices (written anew: HDF5 keeps the space of what is replaced)."""
     import h5py
 
     halved = io.BytesIO()
@@ -208,3 +208,12 @@ def _nodes(tree: Any) -> Iterator[dict]:
         yield tree
     for child in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
         yield from _nodes(child)
+
+
+def start_from(network: keras.Model, path_or_name: str | os.PathLike[str]) -> None:
+    """Take over the weights of a saved model of the same shape: what `--init` does. UserError if it is another."""
+    donor, _ = load(path_or_name)
+    try:
+        network.set_weights(donor.get_weights())
+    except ValueError as error:
+        raise UserError(f"{path_or_name} is a network of another shape than this one: {error}") from error

@@ -1,4 +1,4 @@
-"""Experience replay (Mnih et al. 2015) that keeps single frames: a quarter of the memory that keeping stacks would take."""
+"""Experience replay (Mnih et al. 2015) that keeps single frames: a quarter of the memory that stacks would take."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ class Replay:
         """Draw transitions uniformly.
 
         Returns:
-            states uint8 (batch, 84, 84, 4), actions int32 (batch,), rewards float32 (batch,), next states, terminal float32,
-            and weights float32 (batch,): 0 for the emulator's reset steps, 1 for all others.
+            states uint8 (batch, 84, 84, 4), actions int32 (batch,), rewards float32 (batch,), next states like states,
+            terminal float32 (batch,), and weights float32 (batch,): 0 for the emulator's reset steps, 1 for all others.
         """
         # The oldest frames serve as the past of a stack only; the newest transition has no next state yet.
         oldest = max(self._added - self.length, 0) + (STACK if self._added > self.length else 0)
@@ -81,7 +81,7 @@ class Replay:
         for back in range(STACK):
             at = (times - back) % self.length
             if back:
-                # A game's last screen is the state in which the emulator ignores the action; what follows is a new game.
+                # In its last state the emulator ignores the action; what follows is a new game.
                 same_game &= (times - back >= 0) & ~self._resets(times - back, games)
             stacks[..., STACK - 1 - back] = self._frames[at, games] * same_game[:, None, None]
         return stacks

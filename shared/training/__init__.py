@@ -1,1 +1,1 @@
-"""How a model is trained: compiled updates, devices, checkpoints and the run's log. The only code that knows the backend."""
+"""Compiled updates, devices, checkpoints, the loop and the run's log. The only code that knows the backend."""

@@ -1,0 +1,69 @@
+"""Play a game with a Q-network, then film it: the colour screen with score, time and Q-values beside it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from shared.cli import say
+from shared.data.atari import STEPS_PER_SECOND, Games, Policy, action_names, play, replay_screens
+from shared.data.atari_scores import CAP
+from shared.media import Film
+from shared.panel import bar_panel
+from shared.window import Window
+
+FILM_SECONDS = 60  # at most: a longer game is filmed every k-th step
+PANEL_WIDTH, SCALE = 200, 2  # pixels; screen pixels a screen point
+
+
+@dataclass
+class Game:
+    """One game as it was played: enough to play it again."""
+
+    name: str
+    seed: int
+    sticky: float
+    score: float = 0.0
+    finished: bool = False  # False: cut off after CAP agent steps
+    actions: list[int] = field(default_factory=list)  # one an agent step
+    values: list[np.ndarray] = field(default_factory=list)  # Q-values, float32 (actions,), before each action
+
+
+def play_game(policy: Policy, name: str, *, seed: int, epsilon: float, sticky: float) -> Game:
+    """Play one game of at most 5 minutes, without pictures, telling the score as it goes."""
+    games, record = Games(name, 1, seed=seed, sticky=sticky, threads=1), Game(name, seed, sticky)
+    for turn in play(policy, games, epsilon=epsilon, cap=CAP, seed=seed):
+        record.score, record.finished = float(turn.scores[0]), not turn.playing[0]
+        record.actions.append(int(turn.actions[0]))
+        record.values.append(turn.values[0])
+        if len(record.actions) % 100 == 0:
+            say(f"\rPlaying ... step {len(record.actions):,}, score {record.score:.0f} ", end="")
+    games.close()
+    say("\r" + " " * 50, end="\r")
+    return record
+
+
+def film_game(game: Game, path: Path, *, watch: bool = False) -> int:
+    """Play the same actions again in colour and film every k-th step, so that FILM_SECONDS are enough; returns k.
+
+    Raises:
+        UserError: `watch` asks for a window, and there is no display.
+    """
+    every = -(-len(game.actions) // (FILM_SECONDS * STEPS_PER_SECOND))
+    names, limits = action_names(game.name), (float(np.min(game.values)), float(np.max(game.values)))
+    screens = replay_screens(game.name, game.actions, seed=game.seed, sticky=game.sticky)
+    score = 0.0
+    with Window(game.name, watch) as window, Film(path, fps=STEPS_PER_SECOND) as film:
+        for step, (screen, points) in enumerate(screens):
+            if step % every == 0:
+                picture = screen.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+                heading = (("SCORE", f"{score:.0f}"), ("TIME", f"{step / STEPS_PER_SECOND:.0f} s"))
+                size = (PANEL_WIDTH, len(picture))
+                bars = bar_panel(size, heading, names, game.values[step], limits, game.actions[step], "Q-values")
+                frame = np.hstack([picture, bars])
+                film.add(frame)
+                window.show(frame, 1 / STEPS_PER_SECOND)
+            score += points
+    return every
