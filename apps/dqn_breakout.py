@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -218,7 +218,7 @@ def pqn(
             for chosen in rng.permutation(len(data[0])).reshape(-1, config.batch):
                 losses.append(update(*(array[chosen] for array in data)))
         steps += best.size
-        yield steps, {"loss": mean(losses), "value": best.mean(), "training_score": mean(games.recent_scores)}
+        yield steps, {"loss": np.mean(losses), "value": best.mean(), "training_score": games.mean_score}
 
 
 def q_lambda(rewards, terminal, weights, best, after, discount: float, trace: float) -> np.ndarray:
@@ -234,11 +234,6 @@ def q_lambda(rewards, terminal, weights, best, after, discount: float, trace: fl
         targets[t] = following = rewards[t] + discount * (1 - terminal[t]) * beyond
         value, keep = best[t], trace * weights[t]
     return targets
-
-
-def mean(numbers: Iterable[Any]) -> float:
-    """The mean of scalars or scalar tensors; 0 if there are none yet."""
-    return float(np.mean([float(x) for x in numbers] or [0.0]))
 
 
 def dqn(
@@ -261,10 +256,9 @@ def dqn(
         for theirs, ours in zip(target.variables, network.variables, strict=True):
             theirs.assign(ours)
 
-    update_step = compile_step(double_q, network, target, optimizer)
-    sync = compile_step(copy, network, target)
-    memory = Replay(config.replay, games.count)
-    owed, since_sync, losses = 0.0, config.target_every, deque(maxlen=100)
+    learn, sync = compile_step(double_q, network, target, optimizer), compile_step(copy, network, target)
+    memory, losses, owed = Replay(config.replay, games.count), deque(maxlen=100), 0.0
+    sync()
     while True:
         epsilon = anneal(config, optimizer, steps)
         for _ in range(config.rollout):
@@ -273,21 +267,17 @@ def dqn(
             actions = atari.epsilon_greedy(values, epsilon, rng)
             step = games.step(actions)
             memory.add(observations, actions, np.clip(step.rewards, -1, 1), step.terminal, step.ended)
+            before, steps = steps, steps + games.count
             if len(memory) < config.warm_up:
                 continue
-            since_sync += games.count
-            if since_sync >= config.target_every:
+            if steps // config.target_every > before // config.target_every:
                 sync()
-                since_sync = 0
             owed += games.count * config.replay_ratio / config.batch
-            while owed >= 1:
-                losses.append(update_step(*memory.sample(config.batch, rng)))
-                owed -= 1
-        steps += config.rollout * games.count
-        yield (
-            steps,
-            {"loss": mean(losses), "value": values.max(axis=-1).mean(), "training_score": mean(games.recent_scores)},
-        )
+            for _ in range(int(owed)):
+                losses.append(learn(*memory.sample(config.batch, rng)))
+            owed %= 1
+        value = values.max(axis=-1).mean()
+        yield steps, {"loss": np.mean(losses or 0.0), "value": value, "training_score": games.mean_score}
 
 
 ALGORITHMS = {"pqn": pqn, "dqn": dqn}

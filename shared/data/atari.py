@@ -69,9 +69,14 @@ class Games:
         self._stacks = _newest(observations)  # (games, 84, 84), black before a game's first screen
         self.observations = self._unpacked()
         self.ignored = np.zeros(count, bool)
-        self.recent_scores: deque[float] = deque(maxlen=100)  # points of the last games that ended
+        self._ended_scores: deque[float] = deque(maxlen=100)  # points of the last games that ended
         self._scores = np.zeros(count)
         self._lives = info["lives"]
+
+    @property
+    def mean_score(self) -> float:
+        """Mean points of the last 100 games that ended; NaN before the first."""
+        return float(np.mean(self._ended_scores)) if self._ended_scores else float("nan")
 
     def step(self, actions: np.ndarray) -> Step:
         """Take one agent step in every game.
@@ -87,7 +92,7 @@ class Games:
         self.observations = self._unpacked()
         self.ignored = over | cut
         self._scores += rewards
-        self.recent_scores.extend(self._scores[self.ignored])
+        self._ended_scores.extend(self._scores[self.ignored])
         self._scores[self.ignored] = 0
         return Step(self.observations, rewards.astype(np.float32), lost_life | over, self.ignored)
 
