@@ -31,6 +31,7 @@ from shared.atari_film import film_game, play_game
 from shared.data import atari
 from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores
 from shared.data.replay import Replay
+from shared.window import Window
 
 if TYPE_CHECKING:
     import keras
@@ -295,6 +296,7 @@ def checked(config: Train) -> Train:
         cli.positive(f"--{name.replace('_', '-')}", getattr(config, name))
     for name in ("discount", "exploration", "epsilon", "trace"):
         cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
+    cli.in_range("--seed", config.seed, 0, 2**31 - 20_000)
     for name, high in (("environments", 4096), ("rollout", 10_000), ("epochs", 100), ("batch", 65_536)):
         cli.in_range(f"--{name}", getattr(config, name), 1, high)
     played = config.environments * config.rollout
@@ -396,16 +398,19 @@ def play(config: Play) -> None:
     for name in ("epsilon", "sticky"):
         cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
     path = cli.output_path(config.output, APP, f"{config.game}.webp")
-    policy = policy_of(load_network(config.game, config.model))
-    games = []
-    for seed in range(config.seed, config.seed + config.episodes):
-        games.append(play_game(policy, config.game, seed=seed, epsilon=config.epsilon, sticky=config.sticky))
-        ended = "" if games[-1].finished else " (cut off after 5 minutes of play)"
-        print(f"{config.game}, seed {seed}: {games[-1].score:.0f} points in {len(games[-1].actions):,} steps{ended}")
-    if config.game in RANDOM_HUMAN_DQN:
-        print("For comparison: random play {}, a human {}, DQN-Nature {}.".format(*RANDOM_HUMAN_DQN[config.game]))
-    best = max(games, key=lambda game: game.score)
-    speed = film_game(best, path, watch=config.watch)
+    with Window(config.game, config.watch) as window:
+        policy = policy_of(load_network(config.game, config.model))
+        games = []
+        for seed in range(config.seed, config.seed + config.episodes):
+            games.append(play_game(policy, config.game, seed=seed, epsilon=config.epsilon, sticky=config.sticky))
+            ended = "" if games[-1].finished else " (cut off after 5 minutes of play)"
+            print(
+                f"{config.game}, seed {seed}: {games[-1].score:.0f} points in {len(games[-1].actions):,} steps{ended}"
+            )
+        if config.game in RANDOM_HUMAN_DQN:
+            print("For comparison: random play {}, a human {}, DQN-Nature {}.".format(*RANDOM_HUMAN_DQN[config.game]))
+        best = max(games, key=lambda game: game.score)
+        speed = film_game(best, path, window)
     print(f"Film of the game of seed {best.seed}, at {speed} times its speed: {path}")
     print(f"Try next: python apps/{APP}.py --game space_invaders, or: python apps/{APP}.py train --quick")
 

@@ -45,17 +45,13 @@ def play_game(policy: Policy, name: str, *, seed: int, epsilon: float, sticky: f
     return record
 
 
-def film_game(game: Game, path: Path, *, watch: bool = False) -> int:
-    """Play the same actions again in colour and film every k-th step, so that FILM_SECONDS are enough; returns k.
-
-    Raises:
-        UserError: `watch` asks for a window, and there is no display.
-    """
+def film_game(game: Game, path: Path, window: Window) -> int:
+    """Play the same actions again in colour, and film and show every k-th step: FILM_SECONDS are enough. Returns k."""
     every = -(-len(game.actions) // (FILM_SECONDS * STEPS_PER_SECOND))
     names, limits = action_names(game.name), (float(np.min(game.values)), float(np.max(game.values)))
     screens = replay_screens(game.name, game.actions, seed=game.seed, sticky=game.sticky)
     score = 0.0
-    with Window(game.name, watch) as window, Film(path, fps=STEPS_PER_SECOND) as film:
+    with Film(path, fps=STEPS_PER_SECOND) as film:
         for step, (screen, points) in enumerate(screens):
             if step % every == 0:
                 picture = screen.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
