@@ -29,7 +29,7 @@ from shared import cli, zoo
 from shared import config as settings
 from shared.atari_film import film_game, play_game
 from shared.data import atari
-from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores
+from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores, training_story
 from shared.data.replay import Replay
 from shared.window import Window
 
@@ -290,15 +290,23 @@ ALGORITHMS = {"pqn": pqn, "dqn": dqn}
 def checked(config: Train) -> Train:
     """The settings to train with, or a UserError."""
     if config.quick:
-        config = replace(config, steps=400_000, evaluate_every=100_000)
+        config = replace(config, steps=400_000, evaluate_every=200_000)
     atari.check_game(config.game)
     for name in ("steps", "learning_rate", "replay_ratio", "evaluate_every", "checkpoint_minutes"):
         cli.positive(f"--{name.replace('_', '-')}", getattr(config, name))
     for name in ("discount", "exploration", "epsilon", "trace"):
         cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
     cli.in_range("--seed", config.seed, 0, 2**31 - 20_000)
-    for name, high in (("environments", 4096), ("rollout", 10_000), ("epochs", 100), ("batch", 65_536)):
+    for name, high in (
+        ("environments", 4096),
+        ("rollout", 10_000),
+        ("epochs", 100),
+        ("batch", 65_536),
+        ("replay", 5_000_000),
+    ):
         cli.in_range(f"--{name}", getattr(config, name), 1, high)
+    cli.in_range("--warm-up", config.warm_up, config.environments, config.replay)
+    cli.positive("--target-every", config.target_every)
     played = config.environments * config.rollout
     if played % config.batch:
         raise cli.UserError(f"--batch {config.batch} must divide --environments times --rollout, {played}.")
@@ -380,7 +388,7 @@ def fit(config: Train) -> float:
 
 
 def evaluate(config: Evaluate) -> None:
-    """Recompute the model card's table: 100 games by each of two protocols."""
+    """Recompute the model card's table: 100 games by each of two protocols, and the time training took."""
     cli.in_range("--games", config.games, 1, 1000)
     policy = policy_of(load_network(config.game, config.model))
     print(f"{config.game}, {config.games} games a protocol, the first game of each environment")
@@ -389,6 +397,7 @@ def evaluate(config: Evaluate) -> None:
         scores = protocol_scores(policy, config.game, protocol, config.games, config.seed)
         row = f"{scores.mean():8.1f}{scores.std():8.1f}{np.median(scores):8.1f}{scores.max():8.0f}"
         print(f"{protocol.name:38}{row}{human_normalised(config.game, scores.mean()):>9}")
+    print(training_story(config.game, config.model or zoo.MODELS / f"dqn_{config.game}"))
 
 
 def play(config: Play) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -45,3 +47,19 @@ def human_normalised(game: str, score: float) -> str:
         return ""
     random, human, _ = RANDOM_HUMAN_DQN[game]
     return f"{(score - random) / (human - random):.0%}"
+
+
+def training_story(game: str, folder: Path) -> str:
+    """What the training's own record, metrics.jsonl, says of its length and of when it passed the human score."""
+    record = folder / "metrics.jsonl"
+    if not record.is_file():
+        return f"No record of the training beside the model: {record} is missing."
+    lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+    story = f"Trained for {lines[-1]['step']:,} agent steps in {lines[-1]['time_s'] / 60:.0f} minutes."
+    _, human, _ = RANDOM_HUMAN_DQN.get(game, (None, float("nan"), None))
+    for metric, meaning in (("training_score", "the last 100 training games"), ("score", "an evaluation")):
+        line = next((line for line in lines if (line.get(metric) or 0) >= human), None)
+        if line:
+            story += f"\nThe mean of {meaning} passed the human {human} after {line['time_s'] / 60:.1f} minutes,"
+            story += f" {line['step']:,} steps."
+    return story
