@@ -31,6 +31,7 @@ from shared.atari_film import film_game, play_game
 from shared.data import atari
 from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores, training_story
 from shared.data.replay import Replay
+from shared.media import Film
 from shared.window import Window
 
 if TYPE_CHECKING:
@@ -292,42 +293,35 @@ def checked(config: Train) -> Train:
     if config.quick:
         config = replace(config, steps=400_000, evaluate_every=200_000)
     atari.check_game(config.game)
-    for name in ("steps", "learning_rate", "replay_ratio", "evaluate_every", "checkpoint_minutes"):
-        cli.positive(f"--{name.replace('_', '-')}", getattr(config, name))
-    for name in ("discount", "exploration", "epsilon", "trace"):
-        cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
-    cli.in_range("--seed", config.seed, 0, 2**31 - 20_000)
-    for name, high in (
-        ("environments", 4096),
-        ("rollout", 10_000),
-        ("epochs", 100),
-        ("batch", 65_536),
-        ("replay", 5_000_000),
-    ):
-        cli.in_range(f"--{name}", getattr(config, name), 1, high)
-    cli.in_range("--warm-up", config.warm_up, config.environments, config.replay)
-    cli.positive("--target-every", config.target_every)
+    cli.check(config, "discount epsilon trace", 0.0, 1.0)
+    cli.check(config, "exploration learning_rate replay_ratio checkpoint_minutes", 1e-9, 1e6)
+    cli.check(config, "steps evaluate_every target_every", 1, 10**12)
+    cli.check(config, "environments rollout epochs batch", 1, 65_536)
+    cli.check(config, "seed", 0, 2**31 - 20_000)
     played = config.environments * config.rollout
     if played % config.batch:
         raise cli.UserError(f"--batch {config.batch} must divide --environments times --rollout, {played}.")
+    cli.in_range("--environments times --rollout", played, 1, 65_536)  # their screens take 1.8 GB
+    cli.check(config, "replay", 8 * config.environments, 5_000_000)
+    cli.check(config, "warm_up", 2 * config.environments, config.replay - config.environments)
     return settings.begin(config, config.run, config.resume)
 
 
 def load_network(game: str, model: Path | None) -> keras.Model:
     """The saved network for this game; UserError if there is none in the box, or if it is made for another game."""
     atari.check_game(game)
-    name = f"dqn_{game}"
-    if model is None and not (zoo.MODELS / name).is_dir():
-        boxed = sorted(path.name.removeprefix("dqn_") for path in zoo.MODELS.glob("dqn_*"))
+    boxed = sorted(path.name.removeprefix("dqn_") for path in zoo.MODELS.glob("dqn_*"))
+    if model is None and game not in boxed:
         raise cli.UserError(
-            f"No model for {game} in the box (there are {', '.join(boxed)}): train one with "
-            f"`python apps/{APP}.py train --game {game} --run RUN`, and play it with `--game {game} --model RUN`."
+            f"No model for {game} in the box: train one with `python apps/{APP}.py train --game {game} --run RUN`, "
+            f"and play it with `--game {game} --model RUN`. There are models for {', '.join(boxed) or 'no game'}."
         )
-    network, _ = zoo.load(model or zoo.MODELS / name)
+    path = model or zoo.MODELS / f"dqn_{game}"
+    network, _ = zoo.load(path)
     wanted = ((None, *atari.OBSERVATION), (None, len(atari.action_names(game))))
     if (network.input_shape, network.output_shape) != wanted:
         raise cli.UserError(
-            f"{model} is not a network for {game}: it maps {network.input_shape} to {network.output_shape}, "
+            f"{path} is not a network for {game}: it maps {network.input_shape} to {network.output_shape}, "
             f"and this game needs {wanted[0]} to {wanted[1]}."
         )
     return network
@@ -359,7 +353,7 @@ def fit(config: Train) -> float:
     network, optimizer = q_network(games.actions), keras.optimizers.Adam(epsilon=1e-5, global_clipnorm=10.0)
     optimizer.build(network.trainable_variables)
     policy = policy_of(network)
-    if config.init:
+    if config.init and not config.resume:
         zoo.start_from(network, config.init)
 
     def learner(steps: int) -> loop.Learner:
@@ -389,7 +383,8 @@ def fit(config: Train) -> float:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's table: 100 games by each of two protocols, and the time training took."""
-    cli.in_range("--games", config.games, 1, 1000)
+    cli.check(config, "games", 1, 1000)
+    cli.check(config, "seed", 0, 2**31 - 2000)
     policy = policy_of(load_network(config.game, config.model))
     print(f"{config.game}, {config.games} games a protocol, the first game of each environment")
     print(f"{'':38}{'mean':>8}{'std':>8}{'median':>8}{'max':>8}{'human':>9}")
@@ -397,16 +392,17 @@ def evaluate(config: Evaluate) -> None:
         scores = protocol_scores(policy, config.game, protocol, config.games, config.seed)
         row = f"{scores.mean():8.1f}{scores.std():8.1f}{np.median(scores):8.1f}{scores.max():8.0f}"
         print(f"{protocol.name:38}{row}{human_normalised(config.game, scores.mean()):>9}")
-    print(training_story(config.game, config.model or zoo.MODELS / f"dqn_{config.game}"))
+    folder = config.model or zoo.MODELS / f"dqn_{config.game}"
+    print(training_story(config.game, folder.parent if folder.is_file() else folder))
 
 
 def play(config: Play) -> None:
     """Play, choose the best game, and film it in colour with the network's Q-values beside it."""
-    cli.in_range("--episodes", config.episodes, 1, 1000)
-    cli.in_range("--seed", config.seed, 0, 2**31 - 2000)
-    for name in ("epsilon", "sticky"):
-        cli.in_range(f"--{name}", getattr(config, name), 0.0, 1.0)
+    cli.check(config, "episodes", 1, 1000)
+    cli.check(config, "seed", 0, 2**31 - 2000)
+    cli.check(config, "epsilon sticky", 0.0, 1.0)
     path = cli.output_path(config.output, APP, f"{config.game}.webp")
+    Film(path, fps=atari.STEPS_PER_SECOND)  # a wrong ending is refused before the game, not after it
     with Window(config.game, config.watch) as window:
         policy = policy_of(load_network(config.game, config.model))
         games = []

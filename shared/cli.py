@@ -175,6 +175,12 @@ def in_range(name: str, value: Number, low: Number, high: Number) -> Number:
     return value
 
 
+def check(config: Any, names: str, low: float, high: float) -> None:
+    """UserError unless each of a dataclass's fields, named with spaces between, is from `low` to `high`."""
+    for name in names.split():
+        in_range(f"--{name.replace('_', '-')}", getattr(config, name), low, high)
+
+
 # ---------------------------------------------------------------------------------------------------- Files
 
 

@@ -48,7 +48,7 @@ def begin(config: Config, folder: Path, resume: bool) -> Config:
     record = folder / "run.json"
     if resume:
         return replace(read(type(config), record), run=folder, resume=True)  # type: ignore[type-var]
-    if record.exists():
+    if (folder / "metrics.jsonl").exists():  # a record alone is of a run that ended before its first step
         raise UserError(f"{folder} holds a run already: add --resume to go on with it, or name another with --run.")
     write(config, record)
     return config

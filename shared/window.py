@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -49,7 +50,10 @@ class Window:
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._root is not None:
-            self._root.destroy()
+            import tkinter
+
+            with suppress(tkinter.TclError):  # closed by the person since the last frame
+                self._root.destroy()
 
 
 def _open(title: str) -> Any:

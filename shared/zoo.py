@@ -134,6 +134,8 @@ def load(path_or_name: str | os.PathLike[str]) -> tuple[keras.Model, dict[str, A
             model = keras.saving.load_model(file, compile=False, safe_mode=True)
         except Exception as error:  # Keras raises a dozen types on a damaged file
             raise UserError(_explain(file, error)) from error
+    if not isinstance(model, keras.Model) or not model.built:
+        raise UserError(f"{file} has no input of a known shape: call the model on some data, and save it again.")
     return model, config
 
 

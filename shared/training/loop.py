@@ -40,7 +40,7 @@ def train(
         judge_every: steps between two judgements; there is one at the end, too.
         keep: called with steps and score when the score is the best so far; saves the model.
         resume: go on from the newest checkpoint in `folder`.
-        checkpoint_minutes: minutes between two checkpoints.
+        checkpoint_minutes: minutes between two checkpoints, at most; there is one after each judgement, too.
         plot: the panels of the curve, as in `RunLog.plot`.
 
     Raises:
@@ -55,13 +55,15 @@ def train(
     with interruptible() as stop, RunLog(folder, total, unit, before and done) as log:
         for steps, metrics in learner(done):
             finished = steps >= total
-            if finished or steps >= due_steps:
+            judging = finished or steps >= due_steps
+            if judging:
                 metrics["score"], due_steps = judge(), _next_multiple(steps, judge_every)
-                if best is None or metrics["score"] >= best:
-                    best = metrics["score"]
-                    keep(steps, best)
-            log.log(steps, **metrics)
-            if finished or stop.stop_requested or time.monotonic() >= due_s:
+            log.log(steps, **metrics)  # raises if the training has diverged: such a network is not kept
+            if judging and (best is None or metrics["score"] >= best):
+                best = metrics["score"]
+                keep(steps, best)
+            # After a judgement always: after a crash, the best model kept is not to be replaced by a worse one.
+            if judging or stop.stop_requested or time.monotonic() >= due_s:
                 checkpoints.save(steps, {"best": best})
                 due_s = time.monotonic() + 60 * checkpoint_minutes
             if finished or stop.stop_requested:

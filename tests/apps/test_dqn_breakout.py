@@ -1,0 +1,717 @@
+"""The Atari app: its learning rules against slow references, its commands as a person types them, its sentences."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import warnings
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps import dqn_breakout as app
+from shared import atari_film, cli, media, zoo
+from shared.data import atari
+from shared.data.atari_scores import NATURE, protocol_scores
+from shared.training import checkpoints, steps
+from shared.training.checkpoints import Checkpoints
+
+ROOT = Path(__file__).parents[2]
+APP = ROOT / "apps" / "dqn_breakout.py"
+TINY = ["train", "--environments", "4", "--rollout", "8", "--batch", "16"]
+DQN = ["--algorithm", "dqn", "--warm-up", "64", "--replay", "1000", "--target-every", "100"]
+
+
+# ----------------------------------------------------------------------------------------- how a person runs it
+
+# The real file as `python apps/dqn_breakout.py`, but for evaluations of 2 games and 20 steps: an untrained network
+# plays on and on, and each emulator takes a fifth of a second to start.
+SHORT_EVALUATIONS = f"""
+import runpy, sys
+from dataclasses import replace
+sys.path.insert(0, {str(ROOT)!r})
+from shared.data import atari_scores
+whole = atari_scores.protocol_scores
+atari_scores.protocol_scores = lambda policy, game, protocol, count, seed: whole(
+    policy, game, replace(protocol, cap=20), 2, seed
+)
+sys.argv[:1] = [{str(APP)!r}]
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def start(folder: Path, words, short: bool = False, **env: str) -> subprocess.Popen:
+    """The app in a process of its own, in another working directory."""
+    program = ["-c", SHORT_EVALUATIONS] if short else [str(APP)]
+    environment = {**os.environ, "PYTHONUTF8": "1", **env}
+    environment.pop("DISPLAY", None)
+    command = [sys.executable, *program, *map(str, words)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "encoding": "utf-8"}
+    return subprocess.Popen(command, cwd=folder, env=environment, **pipes)
+
+
+def run(folder: Path, *words, **options) -> tuple[str, str]:
+    """What the app prints on stdout and stderr; it must succeed."""
+    process = start(folder, words, **options)
+    stdout, stderr = process.communicate(timeout=300)
+    assert process.returncode == 0, stderr
+    return stdout, stderr
+
+
+def main(*words) -> int:
+    """The same in this process, where Keras is loaded already; returns the exit code."""
+    with pytest.raises(SystemExit) as exit:
+        cli.run(app.__doc__, app.play, {"train": app.train, "evaluate": app.evaluate}, [str(word) for word in words])
+    return exit.value.code
+
+
+def sentence(capsys, *words) -> str:
+    """The one sentence that a wrong input gets."""
+    code = main(*words)
+    err = capsys.readouterr().err
+    lines = [line for line in err.splitlines() if not line.startswith("Loading ")]
+    assert code == 2, err
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def records(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Outputs go to the current directory: let that not be the repository."""
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory) -> Path:
+    """A folder of models: `serves` presses FIRE for ever, so its games are short; others are wrong in some way."""
+    keras = cli.import_keras()
+    folder = tmp_path_factory.mktemp("models")
+
+    def model(actions: int) -> keras.Model:
+        frames = keras.Input((84, 84, 4), dtype="uint8")
+        x = keras.layers.GlobalAveragePooling2D()(keras.layers.Rescaling(1 / 255)(frames))
+        values = keras.layers.Dense(actions, kernel_initializer="zeros")(x)
+        network = keras.Model(frames, values)
+        network.layers[-1].bias.assign(np.eye(actions)[1])
+        return network
+
+    for name, actions in (("serves", 4), ("six_actions", 6)):
+        zoo.save(model(actions), folder / name, {})
+    content = (folder / "serves" / "model.keras").read_bytes()
+    (folder / "cut_short.keras").write_bytes(content[: len(content) // 2])
+    (folder / "text.keras").write_text("no model", encoding="utf-8")
+    (folder / "old.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    (folder / "empty").mkdir()
+    with warnings.catch_warnings(action="ignore"):  # Keras, too, finds it strange
+        keras.Sequential([keras.layers.Dense(4)]).save(folder / "unbuilt.keras")
+        keras.saving.save_model(keras.layers.Dense(4), folder / "layer.keras")
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)]).save(folder / "other.keras")
+    return folder
+
+
+# --------------------------------------------------------------------------------------------- learning rules
+
+
+def slow_q_lambda(rewards, terminal, weights, best, after, discount: float, trace: float) -> np.ndarray:
+    """Q(lambda) as a weighted mean of n-step returns, one transition at a time, straight from its definition."""
+    values = np.vstack([best, after])  # of the state at each time, the last one included
+    targets = np.zeros_like(rewards, dtype=float)
+    for t, game in np.ndindex(rewards.shape):
+        returns, gathered, factor = [], 0.0, 1.0
+        for k in range(t, len(rewards)):
+            if k > t and not weights[k, game]:
+                break  # this step only resets the emulator
+            gathered += factor * rewards[k, game]
+            factor *= discount * (1 - terminal[k, game])
+            returns.append(gathered + factor * values[k + 1, game])
+        shares = [(1 - trace) * trace**n for n in range(len(returns) - 1)] + [trace ** (len(returns) - 1)]
+        targets[t, game] = np.dot(shares, returns)
+    return targets
+
+
+@pytest.mark.parametrize("trace", [0.0, 0.65, 1.0])
+def test_q_lambda_equals_its_definition(trace):
+    rng, shape = np.random.default_rng(0), (12, 50)
+    rewards, best, after = rng.normal(size=shape), rng.normal(size=shape), rng.normal(size=shape[1])
+    ended = rng.random(shape) < 0.15
+    terminal = (rng.random(shape) < 0.1) | ended & (rng.random(shape) < 0.6)  # some games are cut short without one
+    weights = np.ones(shape)
+    weights[1:][ended[:-1]] = 0
+    terminal, rewards = terminal * weights, rewards * weights  # as the emulator's reset steps are
+    arguments = (rewards, terminal, weights, best, after, 0.9, trace)
+    np.testing.assert_allclose(app.q_lambda(*arguments), slow_q_lambda(*arguments), rtol=1e-9, atol=1e-12)
+
+
+def test_q_lambda_by_hand():
+    column = lambda *numbers: np.float32(numbers)[:, None]  # noqa: E731
+    targets = app.q_lambda(
+        column(1, 0, 0), column(0, 0, 1), column(1, 1, 1), column(7, 4, 2), np.float32([100]), 0.5, 0.5
+    )
+    #  The last step is terminal: 0. Before it: half of 2, its estimate, and half of that 0, discounted: 0.5. And so on.
+    assert targets[:, 0].tolist() == [1 + 0.5 * (0.5 * 4 + 0.5 * 0.5), 0.5 * (0.5 * 2 + 0.5 * 0), 0]
+    assert targets.dtype == np.float32
+
+
+def linear(seed: int, actions: int = 3):
+    keras = cli.import_keras()
+    network = keras.Sequential([keras.Input((5,)), keras.layers.Dense(actions, use_bias=False)])
+    weights = np.random.default_rng(seed).normal(size=(5, actions)).astype("float32")
+    network.set_weights([weights])
+    return network, weights
+
+
+def batch_of(size: int, rng: np.random.Generator):
+    frames, next_frames = rng.normal(size=(2, size, 5)).astype("float32")
+    actions, rewards = rng.integers(0, 3, size).astype("int32"), rng.normal(size=size).astype("float32")
+    terminal, weights = (rng.random((2, size)) < 0.5).astype("float32")
+    return frames, actions, rewards, next_frames, terminal, weights
+
+
+def test_an_update_is_the_gradient_of_the_weighted_squared_error():
+    network, weights = linear(1)
+    keras = cli.import_keras()
+    optimizer = keras.optimizers.SGD(0.1)
+    optimizer.build(network.trainable_variables)
+    frames, actions, targets, _, _, mask = batch_of(16, np.random.default_rng(2))
+    update = steps.compile_step(app.q_update(app.Train(), network, optimizer), network, optimizer)
+    loss = float(update(frames, actions, targets, mask))
+    error = mask * ((frames @ weights)[np.arange(16), actions] - targets)
+    assert loss == pytest.approx(np.mean(error**2), rel=1e-4)
+    gradient = frames.T @ (2 * error[:, None] * np.eye(3)[actions]) / 16
+    np.testing.assert_allclose(np.asarray(network.weights[0]), weights - 0.1 * gradient, atol=1e-5)
+
+
+class Script:
+    """Games that follow a script, in the emulator's place."""
+
+    actions = 3
+
+    def __init__(self, count: int, rng: np.random.Generator):
+        self.count, self.rng, self.mean_score = count, rng, 0.0
+        self.ignored, self.seen = np.zeros(count, bool), []
+        self.observations = self._screens()
+
+    def _screens(self) -> np.ndarray:
+        return self.rng.integers(0, 256, (self.count, *atari.OBSERVATION), dtype=np.uint8)
+
+    def step(self, actions: np.ndarray) -> atari.Step:
+        ended = ~self.ignored & (self.rng.random(self.count) < 0.2)
+        rewards = self.rng.integers(-3, 4, self.count).astype(np.float32)
+        self.seen.append((self.observations, self.ignored, actions, rewards, ended))
+        self.observations, self.ignored = self._screens(), ended
+        return atari.Step(self.observations, rewards, ended, ended)
+
+
+def values_of(observations: np.ndarray) -> np.ndarray:
+    return observations[:, 0, 0, :3].astype("float32")
+
+
+def test_pqn_learns_every_transition_once_an_epoch_from_its_own_target(monkeypatch):
+    config = app.Train(environments=4, rollout=8, batch=16, epochs=2, exploration=1e-9)
+    games, batches = Script(4, np.random.default_rng(3)), []
+    monkeypatch.setattr(app, "policy_of", lambda network: values_of)
+    monkeypatch.setattr(app, "q_update", lambda *_: lambda *batch: batches.append(batch) or 1.5)
+    monkeypatch.setattr(steps, "compile_step", lambda fn, *owners, **options: fn)
+    done, metrics = next(app.pqn(config, games, None, SimpleNamespace(), np.random.default_rng(1), 96))
+    assert (done, metrics["loss"]) == (96 + 32, 1.5)
+    screens, ignored, actions, rewards, ended = map(np.array, zip(*games.seen, strict=True))
+    clipped, weights, best = np.clip(rewards, -1, 1), 1.0 - ignored, np.array([values_of(s).max(-1) for s in screens])
+    targets = app.q_lambda(clipped, ended, weights, best, values_of(games.observations).max(-1), 0.99, 0.65)
+    columns = actions.flat, weights.flat, targets.flat
+    expected = dict(zip(map(pixel, screens.reshape(32, *atari.OBSERVATION)), zip(*columns, strict=True), strict=True))
+    assert len(batches) == 4
+    for epoch in (batches[:2], batches[2:]):
+        learned = {}
+        for frames, chosen, aims, parts in epoch:
+            assert len(frames) == 16
+            learned |= dict(zip(map(pixel, frames), zip(chosen, parts, aims, strict=True), strict=True))
+        assert learned.keys() == expected.keys()
+        for key, transition in learned.items():
+            assert transition == pytest.approx(expected[key], rel=1e-5)
+
+
+def pixel(screens: np.ndarray) -> tuple[int, ...]:
+    """Names a stack of random screens."""
+    return tuple(screens[0, 0].tolist())
+
+
+def scripted_dqn(monkeypatch, **settings):
+    """The dqn generator over scripted games, with what it compiled, and the names of those functions as they run."""
+    config = app.Train(algorithm="dqn", **{"environments": 2, "rollout": 5, "batch": 4, "replay": 100, **settings})
+    compiled, calls = {}, []
+
+    def compile_step(fn, *owners, **options):
+        compiled[fn.__name__] = fn, owners
+        return lambda *arguments: calls.append((fn.__name__, arguments)) or 0.5
+
+    monkeypatch.setattr(steps, "compile_step", compile_step)
+    monkeypatch.setattr(app, "policy_of", lambda network: values_of)
+    network, target = linear(1)[0], linear(2)[0]
+    monkeypatch.setattr(app, "q_network", lambda actions: target)
+    games = Script(2, np.random.default_rng(4))
+    return app.dqn(config, games, network, SimpleNamespace(), np.random.default_rng(1), 0), compiled, calls
+
+
+def test_dqn_warms_up_then_learns_and_copies_at_its_rates(monkeypatch):
+    learner, _, calls = scripted_dqn(monkeypatch, warm_up=20, replay_ratio=6.0, target_every=30)
+    happened = []
+    for _ in range(12):
+        calls.clear()
+        done, metrics = next(learner)
+        names = [name for name, _ in calls]
+        happened.append((done, names.count("double_q"), names.count("copy")))
+    assert happened[0] == (10, 0, 1), "the copy at the beginning; it only plays"
+    assert happened[1][1] == 3, "the memory holds 20 transitions after the last of these steps"
+    assert {updates for _, updates, _ in happened[2:]} == {15}, "10 steps, 6 samples a step, 4 a batch"
+    assert [steps for steps, _, copies in happened[1:] if copies] == [30, 60, 90, 120]
+    assert metrics["loss"] == 0.5
+
+
+def test_dqn_goes_on_counting_from_a_checkpoint(monkeypatch):
+    scripted_dqn(monkeypatch)
+    config = app.Train(algorithm="dqn", environments=2, rollout=5, batch=4, replay=100, warm_up=20)
+    learner = app.dqn(
+        config, Script(2, np.random.default_rng(4)), linear(1)[0], SimpleNamespace(), np.random.default_rng(1), 1_000
+    )
+    assert next(learner)[0] == 1_010
+
+
+def test_dqn_has_the_double_q_target(monkeypatch):
+    learner, compiled, _ = scripted_dqn(monkeypatch, warm_up=20)
+    monkeypatch.setattr(app, "q_update", lambda *_: lambda frames, actions, targets, weights: (targets, weights))
+    next(learner)
+    double_q, (network, target, _) = compiled["double_q"]
+    frames, actions, rewards, next_frames, terminal, weights = batch_of(64, np.random.default_rng(5))
+    targets, passed_on = double_q(frames, actions, rewards, next_frames, terminal, weights)
+    chosen = (next_frames @ np.asarray(network.weights[0])).argmax(-1)
+    beyond = (next_frames @ np.asarray(target.weights[0]))[np.arange(64), chosen]
+    np.testing.assert_allclose(np.asarray(targets), rewards + 0.99 * (1 - terminal) * beyond, rtol=1e-3, atol=1e-4)
+    assert (np.asarray(passed_on) == weights).all()
+    assert (chosen != (next_frames @ np.asarray(target.weights[0])).argmax(-1)).any(), "else this would be plain DQN"
+    copy, (network, target) = compiled["copy"]
+    copy()
+    np.testing.assert_array_equal(np.asarray(target.weights[0]), np.asarray(network.weights[0]))
+
+
+def test_anneal():
+    config, optimizer = app.Train(steps=1_000_000, exploration=0.1, epsilon=0.01, learning_rate=1e-3), SimpleNamespace()
+    assert app.anneal(config, optimizer, 0) == 1.0
+    assert optimizer.learning_rate < 1e-6
+    assert app.anneal(config, optimizer, 50_000) == pytest.approx(0.505)
+    assert optimizer.learning_rate == pytest.approx(0.95e-3)
+    assert app.anneal(config, optimizer, 100_000) == pytest.approx(0.01)
+    assert app.anneal(config, optimizer, 900_000) == pytest.approx(0.01)
+    app.anneal(config, optimizer, 1_000_050)
+    assert optimizer.learning_rate == 0.0
+
+
+def test_the_network_is_the_one_of_the_paper():
+    cli.import_keras()
+    network = app.q_network(6)
+    assert (network.input_shape, network.output_shape) == ((None, *atari.OBSERVATION), (None, 6))
+    assert (network.inputs[0].dtype, network.outputs[0].dtype) == ("uint8", "float32")
+    norms = 2 * (7 * 7 * 64) + 2 * 512
+    assert network.count_params() == 8_224 + 32_832 + 36_928 + (3_136 * 512 + 512) + (512 * 6 + 6) + norms
+    policy = app.policy_of(network)
+    values = policy(np.full((2, *atari.OBSERVATION), 255, np.uint8))
+    assert (values.shape, values.dtype) == ((2, 6), np.float32)
+    assert np.isfinite(values).all()
+
+
+# -------------------------------------------------------------------------------------------- real commands
+
+
+@pytest.mark.slow
+def test_pqn_killed_resumed_and_played(tmp_path):
+    words = [*TINY, "--steps", 480, "--evaluate-every", 160, "--checkpoint-minutes", 1e-6, "--run", "a run"]
+    killed, folder = start(tmp_path, words, short=True), tmp_path / "a run"
+    deadline_s = time.monotonic() + 200
+    while not (folder / "metrics.jsonl").exists() or len((folder / "metrics.jsonl").read_bytes().splitlines()) < 3:
+        assert killed.poll() is None, killed.communicate()[1]
+        assert time.monotonic() < deadline_s
+        time.sleep(0.02)
+    killed.kill()
+    killed.communicate()
+    last = (folder / "metrics.jsonl").read_text(encoding="utf-8").count("\n") * 32
+    names = [path.name for path in (folder / "checkpoints").iterdir() if not path.name.startswith(".")]
+    saved = max(int(name.rsplit("-", 1)[1]) for name in names)
+    assert saved >= last - 32, "at most one interval, here a rollout, is lost"
+
+    stdout, stderr = run(tmp_path, "train", "--resume", "--run", "a run", short=True)
+    assert "Loading Keras" in stderr
+    assert "Best evaluation: " in stdout
+    lines = records(folder)
+    assert [line["step"] for line in lines] == list(range(32, 481, 32))
+    assert [line["step"] for line in lines if "score" in line] == [160, 320, 480]
+    assert {path.name for path in folder.iterdir()} >= {"model.keras", "config.json", "metrics.jsonl", "curve.png"}
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    assert (config["algorithm"], config["steps"], config["environments"]) == ("pqn", 480, 4)
+
+    stdout, stderr = run(tmp_path, "--model", "a run", "-o", "film.gif", "--epsilon", 0.5)
+    assert "breakout, seed 1: " in stdout
+    assert "random play 1.7, a human 30.5, DQN-Nature 401.2" in stdout
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames > 10
+    noise = [line for line in stderr.replace("\r", "\n").splitlines() if line.strip()]
+    assert all(line.startswith(("Loading Keras (", "Playing ...")) for line in noise), stderr
+
+
+@pytest.mark.slow
+def test_dqn_trained_and_resumed(tmp_path):
+    words = [*TINY, *DQN, "--steps", 128, "--evaluate-every", 64, "--run", "run"]
+    stdout, _ = run(tmp_path, *words, short=True)
+    assert "--model run" in stdout
+    lines = records(tmp_path / "run")
+    assert [line["step"] for line in lines] == list(range(32, 129, 32))
+    assert lines[0]["loss"] == 0 < lines[-1]["loss"], "it plays, then learns"
+    run(tmp_path, "train", "--resume", "--run", "run", short=True)
+    assert records(tmp_path / "run")[-1]["step"] == 160, "a finished run: one more turn, and it ends"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
+def test_the_same_commands_on_jax(tmp_path):
+    jax = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    _, stderr = run(tmp_path, *TINY, "--steps", 64, "--run", "run", short=True, **jax)
+    assert "Loading Keras (jax)" in stderr
+    assert [line["step"] for line in records(tmp_path / "run")] == [32, 64]
+    stdout, _ = run(tmp_path, "--model", "run", "-o", "film.webp", "--epsilon", 0.5, **jax)
+    assert "Film of the game of seed 1" in stdout
+    assert (tmp_path / "film.webp").stat().st_size > 1_000
+
+
+@pytest.mark.parametrize("words", [[], ["train"], ["evaluate"]], ids=["play", "train", "evaluate"])
+def test_help_answers_at_once(tmp_path, words):
+    seconds = []
+    for _ in range(1 if words else 3):
+        start_s = time.perf_counter()
+        stdout, _ = run(tmp_path, *words, "--help")
+        seconds.append(time.perf_counter() - start_s)
+    print(f"--help took {min(seconds):.2f} s")
+    assert min(seconds) < 2, "1 on a quiet machine"
+    assert "--game" in stdout
+    assert stdout.count("--no-") == 0
+    assert words or all(word in stdout for word in ("train", "evaluate", "--watch", "--sticky", "-o"))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def short_evaluations(monkeypatch):
+    """As SHORT_EVALUATIONS, for this process."""
+    monkeypatch.setattr(app, "protocol_scores", short_scores)
+
+
+def short_scores(policy, game, protocol, count, seed) -> np.ndarray:
+    return protocol_scores(policy, game, replace(protocol, cap=20), 2, seed)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    """A run that has ended; nobody may change it."""
+    folder = tmp_path_factory.mktemp("finished") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "protocol_scores", short_scores)
+        assert main(*TINY, "--steps", 64, "--run", folder) == 0
+    return folder
+
+
+def metrics(folder: Path) -> list[dict]:
+    """What the learning has to say: neither the time that it took, nor a mean over no games."""
+    return [{k: v for k, v in line.items() if k != "time_s" and v is not None} for line in records(folder)]
+
+
+def test_the_same_seed_gives_the_same_training(tmp_path, short_evaluations, finished):
+    for seed in (1, 2):
+        assert main(*TINY, "--steps", 64, "--run", tmp_path / str(seed), "--seed", seed) == 0
+    first, same, other = metrics(finished), metrics(tmp_path / "1"), metrics(tmp_path / "2")
+    assert first[0].keys() >= {"step", "loss", "value"}
+    for ours, theirs in zip(first, same, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-3, abs=1e-6)
+    assert first[0]["value"] != pytest.approx(other[0]["value"], rel=1e-3)
+
+
+def test_init_starts_from_given_weights(tmp_path, short_evaluations, finished, monkeypatch):
+    began_with, start_from = [], zoo.start_from
+
+    def spy(network, path) -> None:
+        start_from(network, path)
+        began_with.extend(np.asarray(weight) for weight in network.weights)
+
+    monkeypatch.setattr(zoo, "start_from", spy)
+    assert main(*TINY, "--steps", 32, "--run", "run", "--init", finished, "--seed", 3) == 0
+    for ours, theirs in zip(began_with, zoo.load(finished)[0].get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_run_is_not_overwritten(capsys, finished):
+    before = (finished / "metrics.jsonl").read_bytes()
+    assert "holds a run already: add --resume" in sentence(capsys, *TINY, "--run", finished)
+    assert (finished / "metrics.jsonl").read_bytes() == before
+
+
+def test_a_checkpoint_holds_network_and_optimizer(finished):
+    newest = Checkpoints(finished / "checkpoints", {}).latest()
+    variables = json.loads((newest / "state.json").read_text(encoding="utf-8"))["variables"]
+    assert {key.split("/")[0] for key in variables} == {"network", "optimizer"}
+
+
+# ------------------------------------------------------------------------------------------ play and evaluate
+
+
+def test_play_films_the_best_of_some_games(tmp_path, capsys, models):
+    words = ["--model", models / "serves", "--sticky", 0.25, "--epsilon", 0.3, "--episodes"]
+    assert main(*words, 2) == 0
+    said = capsys.readouterr().out
+    games = [line for line in said.splitlines() if ", seed " in line]
+    scores = [int(line.split(": ")[1].split()[0]) for line in games]
+    assert len(scores) == 2
+    assert f"Film of the game of seed {1 + int(np.argmax(scores))}, at 1 times its speed" in said
+    assert main(*words, 1) == 0
+    assert games[0] in capsys.readouterr().out, "the same seed plays the same game"
+    films = sorted((tmp_path / "outputs" / "dqn_breakout").iterdir())
+    assert [path.name for path in films] == ["breakout-2.webp", "breakout.webp"], "nothing is overwritten"
+    with Image.open(films[1]) as film:
+        assert film.format == "WEBP"
+        assert film.size == (520, 420)
+
+
+def test_play_another_game(tmp_path, capsys, models, monkeypatch):
+    monkeypatch.setattr(atari_film, "CAP", 60)
+    assert main("--game", "space_invaders", "--model", models / "six_actions", "-o", "film.webp") == 0
+    said = capsys.readouterr().out
+    assert "in 60 steps (cut off after 5 minutes of play)" in said
+    assert "random play 148.0, a human 1668.7, DQN-Nature 1976.0" in said
+
+
+def test_evaluate_prints_both_protocols(capsys, models):
+    words = ["evaluate", "--model", models / "serves", "--games", 2]
+    assert main(*words) == 0
+    said = capsys.readouterr().out
+    table = [line for line in said.splitlines() if line.startswith(("Nature", "Sticky"))]
+    assert [line.split()[0] for line in table] == ["Nature", "Sticky"]
+    for line in table:
+        mean, std, median, highest, human = line.split(")")[-1].split()
+        assert 0 <= float(median) <= float(highest)
+        assert float(std) >= 0
+        assert human == f"{(float(mean) - 1.7) / (30.5 - 1.7):.0%}"
+    scores = protocol_scores(lambda o: np.tile(np.eye(4)[1], (len(o), 1)), "breakout", NATURE, 2, 1000)
+    assert float(table[0].split(")")[1].split()[0]) == scores.mean(), "the seed decides"
+
+
+# ---------------------------------------------------------------------------------------------- wrong inputs
+
+
+@pytest.fixture
+def no_long_work(monkeypatch):
+    """Such an input is answered before anything slow: Keras, the game, the training."""
+
+    def too_late(*arguments):
+        raise AssertionError("the long work has begun")
+
+    monkeypatch.setattr(app.cli, "import_keras", too_late)
+    monkeypatch.setattr(zoo, "import_keras", too_late)
+    monkeypatch.setattr(app, "play_game", too_late)
+    monkeypatch.setattr(app, "fit", too_late)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--game breakuot", "no Atari game called 'breakuot'. Did you mean breakout"),
+        ("train --game spaceinvaders", "Did you mean space_invaders"),
+        ("evaluate --game Breakout", "Did you mean breakout"),
+        ("--game pong", "No model for pong in the box: train one with .*train --game pong"),
+        ("evaluate --game pong", "No model for pong"),
+        ("--model nowhere", "there is no model nowhere"),
+        ("--model nowhere/model.keras", "there is no model nowhere"),
+        ("evaluate --model nowhere.keras", "there is no model nowhere.keras"),
+        ("--epsilon -0.1", "--epsilon is -0.1"),
+        ("--epsilon nan", "--epsilon is nan"),
+        ("--sticky 1.5", "--sticky is 1.5"),
+        ("--episodes 0", "--episodes is 0"),
+        ("--episodes 1000000000", "--episodes"),
+        ("--seed -1", "--seed is -1"),
+        ("--seed 99999999999999999999", "--seed"),
+        ("evaluate --games 0", "--games is 0"),
+        ("evaluate --games -3", "--games is -3"),
+        ("evaluate --games 1000000", "--games"),
+        ("evaluate --seed -1", "--seed is -1"),
+        ("evaluate --seed 3000000000", "--seed is 3000000000"),
+        ("train --steps 0", "--steps is 0"),
+        ("train --steps -5", "--steps is -5"),
+        ("train --learning-rate 0", "--learning-rate is 0"),
+        ("train --learning-rate nan", "--learning-rate is nan"),
+        ("train --learning-rate inf", "--learning-rate is inf"),
+        ("train --discount 1.01", "--discount is 1.01"),
+        ("train --exploration 0", "--exploration is 0"),
+        ("train --epsilon 2", "--epsilon is 2"),
+        ("train --trace -1", "--trace is -1"),
+        ("train --environments 0", "--environments is 0"),
+        ("train --environments 1000000", "--environments"),
+        ("train --environments 4096 --rollout 65536", "--environments"),
+        ("train --rollout 0", "--rollout is 0"),
+        ("train --epochs 0", "--epochs is 0"),
+        ("train --batch 0", "--batch is 0"),
+        ("train --batch 100", "--batch 100 must divide"),
+        ("train --replay 0", "--replay is 0"),
+        ("train --replay 1000000000000", "--replay"),
+        ("train --algorithm dqn --replay 10000 --warm-up 20000", "--warm-up"),
+        ("train --algorithm dqn --replay 20001 --warm-up 20000", "--warm-up"),
+        ("train --algorithm dqn --replay 128 --warm-up 128", "--replay|--warm-up"),
+        ("train --algorithm dqn --warm-up 128", "--warm-up"),
+        ("train --warm-up -1", "--warm-up is -1"),
+        ("train --replay-ratio 0", "--replay-ratio is 0"),
+        ("train --target-every 0", "--target-every is 0"),
+        ("train --evaluate-every 0", "--evaluate-every is 0"),
+        ("train --checkpoint-minutes -1", "--checkpoint-minutes is -1"),
+        ("train --seed -1", "--seed is -1"),
+        ("train --seed 99999999999", "--seed is 99999999999"),
+        ("train --resume --run nowhere", "nowhere holds no run to go on with"),
+        ("-o file/film.webp", "cannot write file.film.webp: file"),
+        ("-o film.mp4", "film.mp4"),
+        ("train --run file/run", "file"),
+        ("train --run file", "file"),
+    ],
+)
+def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    assert re.search(said, sentence(capsys, *words.split()))
+    left = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert left == [tmp_path / "file"], "nothing half done is left behind"
+
+
+@pytest.mark.parametrize(
+    "words", ["--steps ten", "train --algorithm a2c", "train --steps 1.5", "--frobnicate", "photo"]
+)
+def test_what_cannot_be_parsed(capsys, no_long_work, words):
+    assert main(*words.split()) == 2
+    assert "Traceback" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("cut_short.keras", "is damaged or incomplete"),
+        ("text.keras", "is damaged or incomplete"),
+        ("old.h5", "old HDF5 format"),
+        ("empty", "holds no model.keras"),
+        ("six_actions", r"is not a network for breakout: it maps .*\(None, 6\), and this game needs .*\(None, 4\)"),
+        ("other.keras", "is not a network for breakout"),
+        ("unbuilt.keras", "has no input of a known shape"),
+        ("layer.keras", "has no input of a known shape"),
+    ],
+)
+def test_a_wrong_model_is_one_sentence(capsys, models, model, said):
+    for verb in ([], ["evaluate"]):
+        assert re.search(said, sentence(capsys, *verb, "--model", models / model))
+
+
+@pytest.mark.parametrize("model", ["nowhere", "six_actions", "cut_short.keras"])
+def test_a_wrong_init_is_one_sentence_and_begins_no_run(tmp_path, capsys, models, model):
+    words = [*TINY, "--run", "run", "--init", models / model]
+    for _ in range(2):
+        code = main(*words)
+        err = capsys.readouterr().err
+        assert code == 2
+        assert "Traceback" not in err
+        assert model in err.splitlines()[-1], "and not that there is a run already"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a window needs no DISPLAY")
+def test_watch_without_a_display(capsys, models, monkeypatch, tmp_path):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    assert "without --watch" in sentence(capsys, "--watch", "--model", models / "serves")
+    assert not list(tmp_path.rglob("*.webp"))
+
+
+@pytest.mark.skipif(
+    os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
+)
+def test_an_unwritable_folder(capsys, no_long_work, tmp_path):
+    (tmp_path / "locked").mkdir(mode=0o500)
+    assert "permission denied" in sentence(capsys, "-o", "locked/film.webp")
+    assert "permission denied" in sentence(capsys, *TINY, "--run", "locked/run")
+
+
+def full_disk(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_full_disk_while_filming(tmp_path, capsys, models, monkeypatch):
+    monkeypatch.setattr(media._WebP, "write", full_disk)
+    words = ["--model", models / "serves", "-o", "film.webp", "--epsilon", 0.5]
+    assert main(*words) == 2
+    assert (
+        capsys.readouterr().err.splitlines()[-1].strip()
+        == "error: no space is left on the disk: free some and run it again."
+    )
+    assert list(tmp_path.iterdir()) == [], "no part of a film"
+
+
+def test_a_full_disk_while_training(tmp_path, capsys, short_evaluations, monkeypatch):
+    monkeypatch.setattr(checkpoints.np, "savez", full_disk)
+    assert main(*TINY, "--steps", 64, "--run", "run") == 2
+    assert "error: The disk is full" in capsys.readouterr().err.splitlines()[-1]
+    monkeypatch.undo()
+    assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
+
+
+def test_an_unknown_backend_is_one_sentence(tmp_path, models):
+    process = start(tmp_path, ["--model", models / "serves"], KERAS_BACKEND="torch")
+    stderr = process.communicate(timeout=60)[1]
+    assert process.returncode == 2
+    assert "Traceback" not in stderr
+    assert stderr.count("\n") == 1
+
+
+# --------------------------------------------------------------------------------------------- the shipped models
+
+
+def shipped(game: str) -> Path:
+    path = zoo.MODELS / f"dqn_{game}" / "model.keras"
+    if not path.is_file():
+        pytest.skip(f"{path.relative_to(ROOT)} is not in the box yet")
+    return path
+
+
+@pytest.mark.parametrize(("game", "actions"), [("breakout", 4), ("space_invaders", 6)])
+def test_a_shipped_model_loads_with_plain_keras(game, actions):
+    path = shipped(game)
+    keras = cli.import_keras()
+    model = keras.saving.load_model(path, safe_mode=True)
+    assert model.optimizer is None
+    assert (model.input_shape, model.output_shape) == ((None, 84, 84, 4), (None, actions))
+    assert model.inputs[0].dtype == "uint8"
+    screens = np.random.default_rng(0).integers(0, 256, (3, 84, 84, 4), dtype=np.uint8)
+    values = np.asarray(model(screens))
+    assert (values.shape, values.dtype) == ((3, actions), np.float32)
+    assert np.isfinite(values).all()
+    assert path.stat().st_size < 8 * 2**20
+
+
+@pytest.mark.parametrize(("game", "cap", "at_least"), [("breakout", 700, 15.0), ("space_invaders", 700, 250.0)])
+def test_a_shipped_model_plays_well_above_random(game, cap, at_least):
+    shipped(game)
+    policy = app.policy_of(app.load_network(game, None))
+    scores = protocol_scores(policy, game, replace(NATURE, cap=cap), 4, seed=77)
+    assert scores.mean() > at_least, "random play has 1.7 and 148 at the end of a game"
+
+
+def test_all_shipped_models_are_small_enough_to_clone():
+    files = [path for path in zoo.MODELS.rglob("*") if path.is_file()] if zoo.MODELS.is_dir() else []
+    assert sum(path.stat().st_size for path in files) < 48 * 2**20
