@@ -65,27 +65,41 @@ class Replay:
         oldest = max(self._added - self.length, 0) + (STACK if self._added > self.length else 0)
         times = rng.integers(oldest, self._added - 1, batch)
         games = rng.integers(0, self._count, batch)
-        at = times % self.length
+        at, reset = times % self.length, self._resets(times, games)
+        states = self._stacks(times, games)
+        next_states = states >> 8
+        next_states[reset] = 0
+        next_states |= self._newest(times + 1, games)
         return (
-            self._stacks(times, games),
+            _unpacked(states),
             self._actions[at, games].astype(np.int32),
             self._rewards[at, games],
-            self._stacks(times + 1, games),
+            _unpacked(next_states),
             self._terminal[at, games].astype(np.float32),
-            (~self._resets(times, games)).astype(np.float32),
+            (~reset).astype(np.float32),
         )
 
     def _stacks(self, times: np.ndarray, games: np.ndarray) -> np.ndarray:
-        stacks = np.empty((len(times), HEIGHT, WIDTH, STACK), np.uint8)
-        same_game = np.ones(len(times), bool)
-        for back in range(STACK):
-            at = (times - back) % self.length
-            if back:
-                # In its last state the emulator ignores the action; what follows is a new game.
-                same_game &= (times - back >= 0) & ~self._resets(times - back, games)
-            stacks[..., STACK - 1 - back] = self._frames[at, games] * same_game[:, None, None]
+        """Stacks of frames, (batch, 84, 84), packed as in `atari.Games`: the oldest in the lowest of four bytes."""
+        stacks, same_game = self._newest(times, games), np.ones(len(times), bool)
+        for back in range(1, STACK):
+            # In its last state the emulator ignores the action; what follows is a new game.
+            same_game &= (times >= back) & ~self._resets(times - back, games)
+            frames = self._newest(times - back, games)
+            frames >>= 8 * back
+            frames[~same_game] = 0
+            stacks |= frames
         return stacks
+
+    def _newest(self, times: np.ndarray, games: np.ndarray) -> np.ndarray:
+        frames = self._frames[times % self.length, games].astype("<u4")
+        frames <<= 24
+        return frames
 
     def _resets(self, times: np.ndarray, games: np.ndarray) -> np.ndarray:
         """Whether the action at this time was the one the emulator ignored to start a new game."""
         return (times > 0) & self._ended[(times - 1) % self.length, games]
+
+
+def _unpacked(stacks: np.ndarray) -> np.ndarray:
+    return stacks.view(np.uint8).reshape(-1, *OBSERVATION)
