@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.cli import say
+from shared.cli import at_terminal, say
 from shared.data.atari import STEPS_PER_SECOND, Games, Policy, action_names, play, replay_screens
 from shared.data.atari_scores import CAP
 from shared.media import Film
@@ -38,10 +38,11 @@ def play_game(policy: Policy, name: str, *, seed: int, epsilon: float, sticky: f
         record.score, record.finished = float(turn.scores[0]), not turn.playing[0]
         record.actions.append(int(turn.actions[0]))
         record.values.append(turn.values[0])
-        if len(record.actions) % 100 == 0:
+        if len(record.actions) % 100 == 0 and at_terminal():
             say(f"\rPlaying ... step {len(record.actions):,}, score {record.score:.0f} ", end="")
     games.close()
-    say("\r" + " " * 50, end="\r")
+    if at_terminal():
+        say("\r" + " " * 50, end="\r")
     return record
 
 

@@ -147,6 +147,11 @@ def say(text: str, end: str = "\n") -> None:
             print(text, end=end, file=sys.stderr, flush=True)
 
 
+def at_terminal() -> bool:
+    """Whether a person watches stderr, so that a line may be drawn over."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
 def loading(what: str) -> None:
     """Say that something slow has begun: `loading("the captions")` prints "Loading the captions ..."."""
     say(f"Loading {what} ...")
