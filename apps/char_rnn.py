@@ -1,0 +1,320 @@
+"""Shakespeare, character by character: a recurrent network that learned to write from one megabyte of plays.
+
+    python apps/char_rnn.py                              writes a page
+    python apps/char_rnn.py --prompt "ROMEO:" --show-confidence
+    python apps/char_rnn.py train --data my.txt          learns anybody's text; --quick for a result in minutes
+    python apps/char_rnn.py evaluate                     recomputes the numbers of the model card
+
+Method: layers of LSTM guess the next character (Graves 2013, arXiv:1308.0850; Karpathy 2015, "The Unreasonable
+Effectiveness of Recurrent Neural Networks"). On so little text regularisation decides: weight dropout and averaged
+weights (Merity et al. 2017, arXiv:1708.02182), dropout of the same units for a whole window (Gal & Ghahramani 2016,
+arXiv:1512.05287), one table for the symbols that are read and written (Press & Wolf 2017, arXiv:1608.05859).
+Measured results, with hardware and time, are in saved_models/char_rnn/README.md.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import tyro
+
+from shared import cli, terminal, zoo
+from shared import config as settings
+from shared.data.characters import Alphabet, longest_copy, split, words
+from shared.data.datasets import open_text
+from shared.language import BLOCK, block_judge, collect, speaker
+
+if TYPE_CHECKING:
+    import keras
+
+APP = "char_rnn"
+
+
+# ------------------------------------------------------------------------------------------------ Configuration
+
+
+@dataclass
+class Write:
+    """Write on from a prompt, character by character."""
+
+    prompt: str | None = None
+    """Text to go on from (its last 2,000 characters count); by default what a pipe sends, else the start of a line."""
+    model: Path | None = None
+    """A model.keras file or its folder; by default the one in saved_models/."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """A file for the text, besides the terminal."""
+    length: int = 1000
+    """Characters to write."""
+    temperature: float = 0.8
+    """1 is what was learned; higher is bolder, lower more cautious. (Always the most likely character: --top-k 1.)"""
+    top_k: int = 0
+    """Choose among this many most likely characters only: 0 for all, 1 for always the most likely one."""
+    top_p: float = 1.0
+    """Choose among the most likely characters that together have this probability."""
+    seed: int | None = None
+    """The same seed writes the same text; by default every run writes another one."""
+    samples: int = 1
+    """How many texts to write, one after the other."""
+    show_confidence: bool = False
+    """Colour each character by the probability that the network gave it: red for a surprise, green for expected."""
+
+
+@dataclass
+class Train:
+    """Learn to write like a text; the best network by validation is kept in RUN/model.keras."""
+
+    data: str = "tiny_shakespeare"
+    """A UTF-8 text file or the TFDS name of a text; its last tenth is for validation."""
+    run: Path = Path("outputs/char_rnn/train")
+    """Folder for the model, the metrics, the curve and the checkpoints."""
+    resume: bool = False
+    """Go on with the run in RUN, with the settings it was started with."""
+    init: Path | None = None
+    """Start from the weights of this model (file or folder) instead of random ones."""
+    quick: bool = False
+    """A small network for a few epochs: words and verse after about 5 minutes on 2 cores."""
+    epochs: int = 100
+    """Passes over the training text."""
+    batch: int = 64
+    """Places of the text that are read side by side; fewer for a short text."""
+    window: int = 128
+    """Characters that a gradient reaches back over."""
+    layers: int = 2
+    """LSTM layers."""
+    units: int = 512
+    """Size of each layer's state."""
+    embedding: int = 128
+    """Numbers in the vector of a symbol."""
+    dropout: float = 0.4
+    """Share of each layer's outputs left out in training, the same for a whole window; a quarter of it on symbols."""
+    weight_dropout: float = 0.4
+    """Share of the recurrent weights left out in training."""
+    forget: float = 0.2
+    """Chance that a window begins without memory of the text before it."""
+    learning_rate: float = 3e-3
+    """AdamW's step size after the warm-up; it falls to zero along a cosine."""
+    weight_decay: float = 0.05
+    """AdamW's, of everything but biases."""
+    average: float = 0.03
+    """Share of the run over which the weights are averaged."""
+    seed: int = 1
+    """Seed of weights, dropout and the order of the text."""
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    """auto takes mixed_bfloat16 where the processor is fast at it."""
+
+
+@dataclass
+class Evaluate:
+    """Recompute the model card's numbers, on the last tenth of a text and on text of the network's own."""
+
+    model: Path | None = None
+    """A model.keras file or its folder; by default the one in saved_models/."""
+    data: str = "tiny_shakespeare"
+    """The text that the network was trained on: a UTF-8 file or a TFDS name."""
+    blocks: int = 12_800
+    """Random blocks of 256 characters to measure on; nanoGPT takes 200 batches of 64."""
+    seed: int = 1
+    """Seed of the blocks and of the text that it writes."""
+
+
+# ------------------------------------------------------------------------------------------------------- Network
+
+
+def char_model(symbols: int, config: Train, batch: int | None = None) -> keras.Model:
+    """int32 ids (batch, time) -> logits float32 (batch, time, symbols), from a state of zeros.
+
+    Given a `batch`, the form for training, with the same weights: with dropout, and states that last between batches.
+    """
+    import keras
+    from keras import layers
+
+    from shared.layers.weight_drop_lstm import WeightDropLSTM
+
+    ids = keras.Input((None,), batch_size=batch, dtype="int32", name="ids")
+    spread = keras.initializers.RandomNormal(stddev=1.0)  # Keras' own, 0.03, costs the first 200 steps
+    table = layers.ReversibleEmbedding(
+        symbols, config.embedding, embeddings_initializer=spread, reverse_dtype="float32", name="symbols"
+    )
+    x = table(ids)
+    for n in range(config.layers):
+        if batch is None:
+            x = layers.LSTM(config.units, return_sequences=True)(x)
+        else:
+            x = layers.SpatialDropout1D(config.dropout if n else config.dropout / 4)(x)
+            rules = {"weight_dropout": config.weight_dropout, "forget": config.forget, "seed": config.seed}
+            x = WeightDropLSTM(config.units, **rules, return_sequences=True, stateful=True)(x)
+    if batch is not None:
+        x = layers.SpatialDropout1D(config.dropout)(x)
+    x = layers.Dense(config.embedding, name="head")(x)
+    return keras.Model(ids, table(x, reverse=True), name=APP)
+
+
+def load(model: Path | None) -> tuple[keras.Model, Alphabet]:
+    """A saved network and its alphabet; UserError if it is not one of this app's."""
+    if model is None and not (zoo.MODELS / APP).is_dir():
+        raise cli.UserError(f"there is no model in the box yet: train one with `python apps/{APP}.py train`.")
+    network, config = zoo.load(model or zoo.MODELS / APP)
+    symbols = config.get("vocabulary")
+    if not isinstance(symbols, str) or network.name != APP or network.output_shape[-1] != len(symbols):
+        raise cli.UserError(f"{model} is not a network that this app trained, with its vocabulary in config.json.")
+    return network, Alphabet(symbols)
+
+
+# ---------------------------------------------------------------------------------------------------------- Data
+
+
+def windows(ids: np.ndarray, config: Train, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Batches (ids, next ids) without end, (batch, window) each; rows go on where they ended in the batch before."""
+    shape = config.batch, (steps := len(ids) // (config.batch * config.window)), config.window
+    while True:
+        # each epoch cuts the text at other places, which depend on the seed and the epoch's number alone
+        turned = np.roll(ids, np.random.default_rng([config.seed, epoch]).integers(len(ids)))
+        rows, following = np.resize(turned, shape), np.resize(np.roll(turned, -1), shape)
+        yield from ((rows[:, n], following[:, n]) for n in range(steps))
+        epoch += 1
+
+
+# ------------------------------------------------------------------------------------------------------ Training
+
+
+def checked(config: Train) -> tuple[Train, str]:
+    """The settings to train with, the batch no larger than the text allows, and the text; or a UserError."""
+    if config.quick:
+        config = replace(config, epochs=10, units=256, dropout=0.1, weight_dropout=0.1, learning_rate=5e-3)
+    cli.check(config, "epochs batch window layers units embedding", 1, 10_000)
+    cli.check(config, "dropout weight_dropout", 0.0, 0.9)
+    cli.check(config, "forget weight_decay", 0.0, 1.0)
+    cli.check(config, "learning_rate average", 1e-9, 1.0)
+    cli.check(config, "seed", 0, 2**31)
+    if config.resume:
+        config = settings.begin(config, config.run, resume=True)
+    text = open_text(config.data)
+    windows = len(split(text)[0]) // config.window
+    if not windows or len(text) < 20:
+        raise cli.UserError(f"{config.data} is shorter than a window of {config.window} characters: give more text.")
+    config = replace(config, batch=min(config.batch, windows))
+    return config if config.resume else settings.begin(config, config.run, resume=False), text
+
+
+def fit(config: Train, text: str) -> float:
+    """The training itself; returns the best validation loss."""
+    import keras
+
+    from shared.training import fitting
+
+    alphabet = Alphabet.of(text)
+    ids, held_out = map(alphabet.encode, split(text))
+    steps = len(ids) // (config.batch * config.window)
+    network, shipped = char_model(len(alphabet), config, config.batch), char_model(len(alphabet), config)
+    if config.init:
+        if load(config.init)[1].symbols != alphabet.symbols:
+            raise cli.UserError(f"{config.init} writes other symbols than {config.data} has: train without --init.")
+        zoo.start_from(shipped, config.init)
+        for ours, theirs in zip(network.trainable_variables, shipped.trainable_variables, strict=True):
+            ours.assign(theirs)
+    optimizer = fitting.adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
+    network.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    cli.say(f"{len(text):,} characters, {len(alphabet):,} symbols; {shipped.count_params():,} parameters.")
+    measure, speak = block_judge(shipped), speaker(shipped)
+
+    def judge() -> float:
+        shipped.set_weights([variable.numpy() for variable in network.trainable_variables])
+        sample, _ = collect(speak(alphabet.encode(alphabet.start), 240, np.random.default_rng(config.seed), 0.8))
+        print(f"\n{'-' * 60}\n{alphabet.decode(sample)}")
+        return float(measure(held_out).mean())
+
+    def keep(epoch: int, loss: float) -> None:
+        zoo.save(shipped, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, vocabulary=alphabet.symbols))
+
+    batches = partial(windows, ids, config)
+    return fitting.fit(
+        network, batches, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
+    )
+
+
+# --------------------------------------------------------------------------------------------------------- Verbs
+
+
+def train(config: Train) -> None:
+    """Learn to write like a text; Ctrl-C saves, --resume goes on."""
+    config, text = checked(config)
+    cli.import_keras()
+    from shared.training import devices
+
+    with devices.setup(config.seed, config.precision) as device:
+        cli.say(f"Training on {device.description}.")
+        best = fit(config, text)
+    print(f"Best validation: {best:.4f} nats per character. The model and its curve are in {config.run}.")
+    print(f"Let it write: python apps/{APP}.py --model {config.run}")
+
+
+def evaluate(config: Evaluate) -> None:
+    """Recompute the model card's numbers: blocks, the whole stream, words and copies."""
+    cli.check(config, "blocks", 1, 10**7)
+    cli.check(config, "seed", 0, 2**32 - 1)
+    learned, held_out = split(open_text(config.data))
+    network, alphabet = load(config.model)
+    ids, rng = alphabet.encode(held_out), np.random.default_rng(config.seed)
+    print(f"{network.count_params():,} parameters; the last {len(ids):,} characters of {config.data}")
+    print(f"{'':36}{'nats/char':>12}{'bits/char':>12}{'perplexity':>12}")
+    blocks = block_judge(network)(ids, rng.integers(0, max(len(ids) - BLOCK, 1), config.blocks))
+    _, scores = collect(speaker(network, chunk=1024)(ids, 0, rng))
+    for name, nats in ((f"{config.blocks:,} random blocks of {BLOCK}", blocks), ("one pass, state kept", -scores)):
+        mean = float(nats.mean())
+        print(f"{name:36}{mean:12.4f}{mean / np.log(2):12.4f}{np.exp(mean):12.3f}")
+    written = alphabet.decode(collect(speaker(network)(alphabet.encode(alphabet.start), 10_000, rng, 0.8))[0])
+    known, copied = set(words(learned)), longest_copy(written, learned)
+    share, usual = (f"{np.mean([word in known for word in words(text)] or 0):.1%}" for text in (written, held_out))
+    print("10,000 characters that it wrote, at temperature 0.8, beside the text it learned from:")
+    print(f"words that occur there: {share} (of the words in the last tenth: {usual})")
+    print(f"longest passage that stands there: {len(copied)} characters, {copied!r}")
+
+
+def opening(config: Write, alphabet: Alphabet) -> np.ndarray:
+    """The prompt's ids, after a start; tells of what the network cannot read."""
+    prompt = terminal.piped() if config.prompt is None else config.prompt
+    text, changes = alphabet.spell(prompt[-2000:])
+    if changes:
+        cli.say(f"The network does not know every character of the prompt: it reads {changes}.")
+    return alphabet.encode(alphabet.start + text)
+
+
+def write(config: Write) -> None:
+    """Write on from a prompt, and show it as it comes."""
+    cli.check(config, "length samples", 1, 10**7)
+    cli.check(config, "top_k", 0, 2**31 - 1)
+    cli.check(config, "top_p", 0.001, 1.0)
+    cli.check(config, "temperature", 0.001, 100.0)
+    cli.in_range("--seed", config.seed or 0, 0, 2**32 - 1)
+    path = config.output and cli.output_path(config.output, APP, "text.txt")
+    network, alphabet = load(config.model)
+    prompt, speak = opening(config, alphabet), speaker(network, config.top_k, config.top_p)
+    seed = int(np.random.SeedSequence().entropy) % 2**32 if config.seed is None else config.seed
+    texts, began_s = [], time.perf_counter()
+    if config.show_confidence:
+        cli.say(f"Probability: {terminal.scale()}")
+    for n in range(config.samples):
+        print("-" * 60 + "\n" if n else "", end="")
+        pieces = speak(prompt, config.length, np.random.default_rng([seed, n]), config.temperature)
+        shown = ((alphabet.decode(ids), np.exp(scores)) for ids, scores in pieces)
+        texts.append(terminal.show(shown, config.show_confidence))
+    pace = sum(map(len, texts)) / (time.perf_counter() - began_s)
+    cli.say(f"{pace:,.0f} characters a second, compiling included; --seed {seed} writes this again.")
+    if path:
+        with cli.write_atomically(path) as temporary:
+            temporary.write_text("\n".join(texts) + "\n", encoding="utf-8")
+        cli.say(f"The text is also in {path}.")
+    cli.say(f"Try next: python apps/{APP}.py --prompt ROMEO: --show-confidence, or: python apps/{APP}.py train --quick")
+
+
+if __name__ == "__main__":
+    cli.run(__doc__, write, {"train": train, "evaluate": evaluate})

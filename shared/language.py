@@ -1,0 +1,115 @@
+"""What a network that guesses the next character is asked: how well it guesses, and what it writes.
+
+The network takes ids (batch, time) and gives logits (batch, time, symbols). To write, it is taken apart: a table
+"symbols" (`keras.layers.ReversibleEmbedding`), LSTM layers one above the other, and a dense layer "head".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from shared.cli import import_keras
+
+BLOCK = 256  # characters, as in nanoGPT's evaluation
+Pieces = Iterator[tuple[np.ndarray, np.ndarray]]  # ids and their log-probabilities, as they come
+Speak = Callable[..., Pieces]
+
+
+def block_judge(network: Any, batch: int = 64) -> Callable[..., np.ndarray]:
+    """`judge(ids, starts)`: the mean nats per character of the block of 256 at each start, each from a zero state.
+
+    Without starts, it takes one block after the other; of a long text, 512 to 1,023 of them, at equal distances.
+    """
+    import_keras()
+    from keras import losses
+
+    from shared.training.steps import compile_step
+
+    def nats(ids, following):  # (batch, block) each
+        return losses.sparse_categorical_crossentropy(following, network(ids, training=False), from_logits=True)
+
+    measure = compile_step(nats, network)
+
+    def judge(ids: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
+        if starts is None:
+            starts = np.arange(0, max(len(ids) - BLOCK, 1), BLOCK)
+            starts = starts[:: max(len(starts) // 512, 1)]
+        padded = np.resize(starts, (-(-len(starts) // batch), batch, 1))  # all batches of one size
+        blocks = (ids[part + np.arange(min(BLOCK + 1, len(ids)))] for part in padded)
+        return np.concatenate([np.mean(measure(part[:, :-1], part[:, 1:]), axis=-1) for part in blocks])[: len(starts)]
+
+    return judge
+
+
+def speaker(network: Any, top_k: int = 0, top_p: float = 1.0, chunk: int = 64) -> Speak:
+    """The network as a writer: `speak(prompt ids, length, rng, temperature)` gives ids and log-probabilities.
+
+    What it gives begins after the prompt's first character; the others of the prompt are not chosen, but scored, at a
+    temperature of 1. One compiled call writes `chunk` characters, one step after the other through the network's own
+    layers and cells; chance comes from `rng`, so that a seed writes the same text on every backend, rounding aside.
+
+    Args:
+        network: as above.
+        top_k: choose among so many most likely symbols; 0 for all.
+        top_p: choose among the most likely symbols that together have this probability.
+        chunk: characters in a call.
+    """
+    import_keras()
+    from keras import layers, ops
+
+    from shared.training.steps import compile_step
+
+    table, head = network.get_layer("symbols"), network.get_layer("head")
+    cells = [layer.cell for layer in network.layers if isinstance(layer, layers.LSTM)]
+
+    def step(state, at):
+        (before, _, *memory), (given, chance, temperature) = state, at
+        x, kept = table(ops.reshape(before, (1,))), []
+        for n, cell in enumerate(cells):
+            x, states = cell(x, memory[2 * n : 2 * n + 2])
+            kept += states
+        logits = table(head(x), reverse=True)[0]  # (symbols,)
+        chosen = ops.where(given >= 0, given, _choose(logits / temperature, chance, top_k, top_p))
+        state = [chosen, ops.take(ops.log_softmax(logits), chosen), *kept]
+        return state, state
+
+    def go_on(state, *at):
+        state, (ids, scores, *_) = ops.scan(step, state, at)
+        return ids, scores, state
+
+    compiled = compile_step(go_on, network, jit_compile=True)
+    empty = [ops.zeros((1, size), network.compute_dtype) for cell in cells for size in cell.state_size]
+
+    def speak(prompt: np.ndarray, length: int, rng: np.random.Generator, temperature: float = 1.0) -> Pieces:
+        state = [ops.convert_to_tensor(prompt[0], "int32"), ops.zeros(()), *empty]
+        total = len(prompt) - 1 + length
+        given = np.full(total + chunk, -1, np.int32)
+        given[: len(prompt) - 1] = prompt[1:]
+        heat = np.full(chunk, temperature, np.float32)
+        for start in range(0, total, chunk):
+            ids, scores, state = compiled(state, given[start : start + chunk], rng.random(chunk, np.float32), heat)
+            yield np.asarray(ids)[: total - start], np.asarray(scores)[: total - start]
+
+    return speak
+
+
+def collect(pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
+    """All that a writer gives, in one piece."""
+    ids, scores = zip(*pieces, strict=True)
+    return np.concatenate(ids), np.concatenate(scores)
+
+
+def _choose(logits: Any, chance: Any, top_k: int, top_p: float) -> Any:
+    """The symbol that a number from 0 to 1 falls on when the allowed ones, the likeliest first, are laid end to end."""
+    from keras import ops
+
+    symbols = logits.shape[0]
+    likely, ids = ops.top_k(ops.softmax(logits), symbols)
+    before = ops.cumsum(likely) - likely
+    allowed = ops.logical_and(before < top_p, np.arange(symbols) < (top_k or symbols))
+    sums = ops.cumsum(ops.where(allowed, likely, 0.0))
+    place = ops.sum(ops.cast(sums <= chance * sums[-1], "int32"))
+    return ops.cast(ops.take(ids, ops.minimum(place, symbols - 1)), "int32")

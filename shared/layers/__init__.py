@@ -1,0 +1,1 @@
+"""Keras layers that Keras itself lacks: one a file, written with keras.ops, serialisable."""
