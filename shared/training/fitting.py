@@ -89,14 +89,14 @@ def fit(
 
 
 @contextmanager
-def averaged(network: keras.Model) -> Iterator[None]:
-    """Put the averages that the optimizer keeps in the place of the weights, for the block.
+def averaged(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Put the averages that the network's optimizer keeps in the place of the weights, for the block.
 
     Keras' own SwapEMAWeights swaps by adding and subtracting on TensorFlow; what that rounds off, a resumed training
     would not have lost.
     """
     latest = [variable.numpy() for variable in network.trainable_variables]
-    network.optimizer.finalize_variable_values(network.trainable_variables)
+    optimizer.finalize_variable_values(network.trainable_variables)
     try:
         yield
     finally:
@@ -116,7 +116,7 @@ def _judging(network: keras.Model, judge: Any, keep: Any, record: Path, resume: 
                     layer.reset_state()
 
         def on_epoch_end(self, epoch: int, logs: dict) -> None:
-            with averaged(network):
+            with averaged(network, network.optimizer):
                 logs["val_loss"] = loss = judge()
                 if loss < self.best:
                     keep(epoch + 1, loss)

@@ -470,6 +470,15 @@ def test_a_checkpoint_holds_network_and_optimizer(finished):
     assert {key.split("/")[0] for key in variables} == {"network", "optimizer"}
 
 
+@pytest.mark.parametrize(("average", "saved"), [(1, "latest"), (10**9, "first")])
+def test_what_is_saved_is_an_average_over_agent_steps(tmp_path, short_evaluations, average, saved):
+    assert main(*TINY, "--steps", 64, "--run", tmp_path / "run", "--average", average, "--learning-rate", 50) == 0
+    newest = Checkpoints(tmp_path / "run" / "checkpoints", {}).latest()
+    latest = np.load(newest / "arrays.npz")["network/0"]
+    ours = zoo.load(tmp_path / "run")[0].get_weights()[0]
+    assert np.allclose(ours, latest, atol=1e-3) == (saved == "latest")
+
+
 # ------------------------------------------------------------------------------------------ play and evaluate
 
 
