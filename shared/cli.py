@@ -13,8 +13,10 @@ import importlib.util
 import json
 import os
 import secrets
+import signal
 import sys
 import tempfile
+import threading
 import traceback
 import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -25,7 +27,8 @@ from typing import Any, NoReturn, TypeVar
 Command = Callable[[Any], None]  # takes one dataclass, named in its annotation
 Number = TypeVar("Number", int, float)
 
-WRONG_INPUT, INTERRUPTED, BROKEN_PIPE = 2, 130, 141  # the last two are what a shell reports after SIGINT and SIGPIPE
+WRONG_INPUT = 2
+INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # what a shell reports after SIGINT, SIGPIPE and SIGTERM
 
 
 class UserError(Exception):
@@ -41,9 +44,12 @@ def run(doc: str | None, demo: Command, verbs: Mapping[str, Command], argv: Sequ
     A first word in `verbs` chooses that function; anything else is the demo's arguments. Each function takes one
     dataclass, found in its annotation: the fields are the flags, the string under a field is its help.
 
-    Exit codes: 0 done; 2 wrong input, in one sentence on stderr; 130 interrupted. Any other exception is a bug and
+    Exit codes: 0 done; 2 wrong input, in one sentence on stderr; 130 interrupted, 143 terminated: either way nothing
+    half-written is left. Any other exception is a bug and
     shows its traceback; ARCADE_DEBUG=1 shows one for wrong input too.
     """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # by itself it would skip every `finally`
     words = list(sys.argv[1:] if argv is None else argv)
     prog = f"python {sys.argv[0]}"
     code = _exit_code(lambda: _dispatch(doc, demo, verbs, words, prog))

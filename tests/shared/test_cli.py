@@ -65,7 +65,10 @@ def train(config: Train) -> None:
         raise ZeroDivisionError("a bug")
     if config.fail == "sleep":
         print("ready", flush=True)
-        time.sleep(30)
+        try:
+            time.sleep(30)
+        finally:
+            print("cleaned up")
     if config.fail == "keras":
         keras = cli.import_keras()
         layer = keras.layers.Dense(2)
@@ -179,13 +182,16 @@ def test_bugs_show_a_traceback_and_debug_shows_all(folder):
     assert "Traceback" in result.stderr
 
 
-def test_ctrl_c(folder):
+@pytest.mark.parametrize(
+    ("sent", "code", "said"), [(signal.SIGINT, 130, b"Interrupted.\n"), (signal.SIGTERM, 143, b"")]
+)
+def test_being_stopped_cleans_up(folder, sent, code, said):
     command = [sys.executable, "app.py", "train", "--fail", "sleep"]
     with subprocess.Popen(command, cwd=folder, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as p:
         assert p.stdout.readline() == b"ready\n"
-        p.send_signal(signal.SIGINT)
-        _, stderr = p.communicate(timeout=30)
-    assert (p.returncode, stderr) == (130, b"Interrupted.\n")
+        p.send_signal(sent)
+        stdout, stderr = p.communicate(timeout=30)
+    assert (p.returncode, stdout, stderr) == (code, b"cleaned up\n", said)
 
 
 @pytest.mark.parametrize("backend", ["tensorflow", "jax"])
