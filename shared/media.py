@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import GifImagePlugin, Image, ImageDraw, ImageFont
@@ -170,13 +170,17 @@ _FORMATS = {".webp": (_WebP, 90), ".gif": (_Gif, 50)}  # and the most frames a s
 # Stills
 
 
-def save_image(path: str | Path, image: np.ndarray) -> None:
-    """Write one uint8 picture (H, W, 3); the extension chooses the format (.png, .jpg, .webp, ...)."""
+def save_image(path: str | Path, image: np.ndarray, **options: Any) -> None:
+    """Write one uint8 picture (H, W, 3); the extension chooses the format (.png, .jpg, .webp, ...).
+
+    Options are those of Pillow's writer for the format; without any, JPEG and lossy WebP have quality 92.
+    """
     path = Path(path)
     format = Image.registered_extensions().get(path.suffix.lower())
     if format not in Image.SAVE:
         raise UserError(f"{path.name!r} does not end in a picture format that can be written; use .png, .jpg or .webp.")
-    options = {"quality": 92} if format in ("JPEG", "WEBP") else {}
+    if not options and format in ("JPEG", "WEBP"):
+        options = {"quality": 92}
     with write_atomically(path) as temporary:
         Image.fromarray(_checked(image)).save(temporary, format, **options)
 

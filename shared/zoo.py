@@ -76,7 +76,8 @@ def _pack(source: Path, target: Path, float16: bool) -> None:
                 content = _without_mixed_precision(content)
             elif name == _WEIGHTS and float16:
                 content = _halve(content)
-            packed.writestr(name, content)
+            # Deflate makes a large architecture 40 times smaller; weights it would only make slow to read.
+            packed.writestr(name, content, zipfile.ZIP_STORED if name == _WEIGHTS else zipfile.ZIP_DEFLATED)
 
 
 def _without_mixed_precision(architecture: bytes) -> bytes:

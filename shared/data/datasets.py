@@ -94,8 +94,9 @@ class ImageSet:
 def open_images(data: str | Path, split: str = "train") -> ImageSet:
     """Open a picture file, a folder of pictures, a folder of one folder per class, or a TFDS name.
 
-    A folder with split folders inside (train, val, test ...) is taken at its word. Any other folder is split here
-    into train, validation and test, 8:1:1, by a checksum of each file's name: a new file moves no other.
+    A folder with split folders inside (train, val, test ...) is taken at its word, and so is one with Flickr8k's lists
+    (Flickr_8k.trainImages.txt ...). Any other folder is split here into train, validation and test, 8:1:1, by a
+    checksum of each file's name: a new file moves no other.
 
     Args:
         data: path, or TFDS name with an optional configuration.
@@ -137,8 +138,19 @@ def _split_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
             for name, split in named.items()
             for path in image_files(folder / name)
         ]
+    if listed := _listed_pictures(folder):
+        return listed
     pictures = [path.relative_to(folder) for path in image_files(folder)]
     return [(_drawn_split(picture), folder, picture) for picture in pictures]
+
+
+def _listed_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
+    """Flickr8k's form: a list of file names for each split, wherever in the folder the pictures are."""
+    aliases = [(split, alias) for split, names in SPLIT_FOLDERS.items() for alias in names]
+    lists = [(split, path) for split, alias in aliases for path in folder.glob(f"*{alias}Images.txt")]
+    where = {path.name: path.parent for path in image_files(folder)} if lists else {}
+    named = ((split, name) for split, path in lists for name in path.read_text(encoding="utf-8").split())
+    return [(split, where[name], Path(name)) for split, name in named if name in where]
 
 
 def _drawn_split(picture: Path) -> str:

@@ -6,6 +6,7 @@ one, would start Ghostscript), and the size in the header is checked before any 
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 import warnings
@@ -13,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from shared.cli import UserError
 
@@ -98,6 +99,19 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     return Image.fromarray((values >> 8).astype(np.uint8))
 
 
+def exif_of_upright(path: str | Path) -> bytes:
+    """The Exif block of a picture file, for a copy that is upright already: camera, date and place. b"" if none."""
+    try:
+        with Image.open(path, formats=FORMATS) as image:
+            exif = image.getexif()
+            exif.pop(ExifTags.Base.Orientation, None)
+            return (
+                exif.tobytes() if exif and image.format != "TIFF" else b""
+            )  # where it also tells where the pixels are
+    except Exception:  # odd metadata are no reason to fail
+        return b""
+
+
 # Many pictures
 
 
@@ -108,6 +122,17 @@ def image_files(folder: str | Path) -> list[Path]:
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
         files += [Path(parent, name) for name in names if _is_picture_name(name)]
     return sorted(files)
+
+
+def named_files(paths: Iterable[Path]) -> list[Path]:
+    """The files among `paths`, and all pictures below the folders; UserError if a folder has none."""
+    files: list[Path] = []
+    for path in paths:
+        found = image_files(path) if path.is_dir() else [path]
+        if not found:
+            raise UserError(f"{path} has no pictures in it; give a folder of .jpg or .png files.")
+        files += found
+    return files
 
 
 def _is_picture_name(name: str) -> bool:
@@ -143,6 +168,23 @@ def _named(broken: list[Path], most: int = 5) -> str:
     return f"{len(broken)} broken picture{'s' if len(broken) > 1 else ''} ({names}{more})"
 
 
+_SKIMAGE = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png", "camera.png")
+
+
+def sample_photos() -> list[Path]:
+    """The photos that come with scikit-image and Matplotlib (public domain or CC0); neither is imported."""
+    places = {
+        "skimage": tuple(f"data/{name}" for name in _SKIMAGE),
+        "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
+    }
+    found = []
+    for package, names in places.items():
+        spec = importlib.util.find_spec(package)
+        folders = spec.submodule_search_locations or () if spec else ()
+        found += [Path(folder, name) for folder in folders for name in names]
+    return [path for path in found if path.is_file()]
+
+
 # Sizes
 
 
@@ -153,12 +195,27 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
-def crop_square(image: np.ndarray, size: int) -> np.ndarray:
-    """The largest square in the middle of a uint8 picture, scaled to (size, size)."""
+def crop_square(image: np.ndarray, size: int, share: float = 1.0) -> np.ndarray:
+    """The largest square in the middle of a uint8 picture, or the middle of that, scaled to (size, size).
+
+    `share` is how much of the largest square's side is left: 7/8 in the usual protocol of ImageNet.
+    """
     height, width = image.shape[:2]
-    side = min(height, width)
+    side = max(round(min(height, width) * share), 1)
     top, left = (height - side) // 2, (width - side) // 2
     return resize(image[top : top + side, left : left + side], size, size)
+
+
+def random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator) -> np.ndarray:
+    """A part of a picture (H, W, 3), maybe mirrored: a `smallest` share of its area or more, up to 4:3 wider or higher.
+
+    The "random resized crop" of Szegedy et al. 2015, arXiv:1409.4842, before it is resized. A view, not a copy.
+    """
+    side, stretch = rng.uniform(smallest, 1) ** 0.5, (4 / 3) ** rng.uniform(-0.5, 0.5)
+    shares = np.minimum((side * stretch, side / stretch), 1)
+    height, width = np.maximum(image.shape[:2] * shares, 1).astype(int)
+    top, left = rng.integers(image.shape[0] - height + 1), rng.integers(image.shape[1] - width + 1)
+    return image[top : top + height, left : left + width][:, :: rng.choice((1, -1))]
 
 
 def fit_within(image: np.ndarray, longest: int) -> np.ndarray:

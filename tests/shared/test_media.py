@@ -216,6 +216,17 @@ def test_save_image(tmp_path, ending):
     assert files_in(path.parent) == [path.name]
 
 
+def test_save_image_takes_the_writers_options(tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    save_image(tmp_path / "plain.jpg", noise)
+    save_image(tmp_path / "fine.jpg", noise, quality=95, subsampling=0)
+    with Image.open(tmp_path / "fine.jpg") as fine, Image.open(tmp_path / "plain.jpg") as plain:
+        assert [layer[1:3] for layer in fine.layer] == [(1, 1)] * 3, "4:4:4"
+        assert [layer[1:3] for layer in plain.layer] == [(2, 2), (1, 1), (1, 1)]
+        error = [np.abs(np.asarray(picture).astype(int) - noise).mean() for picture in (fine, plain)]
+    assert error[0] < error[1] / 2
+
+
 @pytest.mark.parametrize("name", ["picture", "picture.xyz", "picture.psd"])
 def test_save_image_refuses_unknown_endings(tmp_path, name):
     with pytest.raises(UserError, match="picture format"):

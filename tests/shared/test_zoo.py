@@ -48,6 +48,13 @@ def repack(file, target, **changes):
     return target
 
 
+def test_the_architecture_is_compressed_and_the_weights_are_quick_to_read(saved):
+    with zipfile.ZipFile(saved / "model.keras") as archive:
+        kinds = {member.filename: member.compress_type for member in archive.infolist()}
+    assert kinds["config.json"] == zipfile.ZIP_DEFLATED
+    assert kinds["model.weights.h5"] == zipfile.ZIP_STORED
+
+
 def test_round_trip(keras, model, saved):
     loaded, config = zoo.load(saved)
     assert config == {"steps": 3, "data": "a"}

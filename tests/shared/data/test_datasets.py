@@ -257,3 +257,17 @@ def test_tfds_not_installed(monkeypatch):
     sentence = refused(open_text, "tiny_shakespeare")
     assert sentence.endswith("pip install tensorflow-datasets importlib_resources")
     assert "pip" not in refused(open_text, "my/own/notes.txt")
+
+
+# Lists of a split's files, as Flickr8k has them
+
+
+def test_lists_of_file_names_are_the_splits(tmp_path):
+    pictures(tmp_path / "Images", "a.jpg", "b.jpg", "c.jpg", "d.jpg", "unlisted.jpg")
+    for split, names in (("train", "c.jpg\na.jpg\nmissing.jpg\n"), ("dev", "b.jpg"), ("test", "d.jpg\n")):
+        (tmp_path / f"Flickr_8k.{split}Images.txt").write_text(names, encoding="utf-8")
+    found = {split: [value for value, _ in contents(open_images(tmp_path, split))] for split in datasets.SPLITS}
+    assert {split: len(values) for split, values in found.items()} == {"train": 2, "validation": 1, "test": 1}
+    assert found["validation"] == pytest.approx([1], abs=1)
+    assert open_images(tmp_path, "all").classes == ()
+    assert len(open_images(tmp_path, "all")) == 4

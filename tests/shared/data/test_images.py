@@ -1,9 +1,14 @@
 """load_image against everything a stranger may hand in, and the helpers around it."""
 
+import contextlib
 import io
 import os
 import struct
+import subprocess
+import sys
+import tracemalloc
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +17,20 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from shared.cli import UserError
-from shared.data.images import crop_square, fit_within, image_files, iter_images, load_image, resize
+from shared.data.images import (
+    crop_square,
+    exif_of_upright,
+    fit_within,
+    image_files,
+    iter_images,
+    load_image,
+    named_files,
+    random_crop,
+    resize,
+    sample_photos,
+)
 
+ROOT = Path(__file__).parents[3]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
 
 
@@ -184,6 +201,78 @@ def test_one_pixel(tmp_path, mode):
     close(load_image(path), np.zeros((1, 1, 3)))
 
 
+@pytest.mark.parametrize("format", ["JPEG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "AVIF"])
+def test_one_pixel_in_every_format(tmp_path, format):
+    path = tmp_path / "dot"
+    path.write_bytes(encoded(Image.new("RGB", (1, 1), BLUE), format))
+    close(load_image(path), [[BLUE]], 12)
+
+
+@given(
+    size=st.tuples(st.integers(1, 40), st.integers(1, 40)),
+    seed=st.integers(0, 2**16),
+    coding=st.sampled_from(
+        [
+            ("PNG", {}),
+            ("BMP", {}),
+            ("PPM", {}),
+            ("TIFF", {"compression": "tiff_adobe_deflate"}),
+            ("WEBP", {"lossless": True}),
+        ]
+    ),
+    mode=st.sampled_from(["RGB", "L"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_every_pixel_of_a_lossless_file_is_kept(tmp_path_factory, size, seed, coding, mode):
+    shape = size if mode == "L" else (*size, 3)
+    pixels = np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
+    path = tmp_path_factory.mktemp("lossless") / "picture"
+    path.write_bytes(encoded(Image.fromarray(pixels), coding[0], **coding[1]))
+    close(load_image(path), pixels if mode == "RGB" else np.repeat(pixels[..., None], 3, axis=-1))
+    if mode == "L":
+        close(load_image(path, mode="L"), pixels)
+
+
+def test_a_phones_file_of_several_jpegs(tmp_path):
+    """MPO: what looks like a JPEG photo, with a second one behind it."""
+    path = tmp_path / "phone.jpg"
+    path.write_bytes(encoded(corners(), "MPO", save_all=True, append_images=[Image.new("RGB", (9, 9))], quality=95))
+    close(load_image(path)[[5, 5, 40, 40], [5, 28, 5, 28]], [RED, GREEN, BLUE, WHITE], 6)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "LAB", "YCbCr"])
+def test_a_scanners_tiff_in_the_colours_of_print(tmp_path, mode):
+    path = tmp_path / "print.tif"
+    picture = Image.new("LAB", (8, 6), (255, 128, 128)) if mode == "LAB" else corners().convert(mode)
+    picture.save(path)
+    image = load_image(path)
+    assert (image.shape, image.dtype) == ((*picture.size[::-1], 3), np.uint8)
+    assert image[-1, -1].min() > 240, "white is white"
+
+
+def test_transparent_sixteen_bit_grey(tmp_path):
+    """A PNG with 16 bits and one value that stands for nothing: white, or at least a picture of the right size."""
+    lines = b"".join(b"\0" + struct.pack(">HH", 0, 40000) for _ in range(3))
+    chunks = (
+        b"IHDR" + struct.pack(">IIBBBBB", 2, 3, 16, 0, 0, 0, 0),
+        b"tRNS\0\0",
+        b"IDAT" + zlib.compress(lines),
+        b"IEND",
+    )
+    path = tmp_path / "scan.png"
+    path.write_bytes(png(*chunks))
+    close(load_image(path)[:, 1], np.full((3, 3), 40000 >> 8), 1)
+
+
+def test_a_palette_with_shades_of_transparency(tmp_path):
+    palette = Image.new("P", (3, 1))
+    palette.putpalette([0, 0, 0] * 3)
+    for x in range(3):
+        palette.putpixel((x, 0), x)
+    palette.save(tmp_path / "shades.png", transparency=bytes([0, 128, 255]))
+    close(load_image(tmp_path / "shades.png")[0, :, 0], [255, 127, 0])
+
+
 # What is not
 
 
@@ -232,6 +321,44 @@ def test_a_decompression_bomb_is_refused_before_it_is_decoded(tmp_path, side):
     gif[6:10] = struct.pack("<HH", 40_000, 40_000)
     path.write_bytes(gif)
     assert "million allowed" in refused(path)
+
+
+def test_a_bomb_in_the_text_beside_the_pixels(tmp_path):
+    """A few kilobytes that become 64 MB of comment: not unpacked into memory, whatever becomes of the picture."""
+    header, pixels = b"IHDR" + struct.pack(">IIBBBBB", 1, 1, 8, 0, 0, 0, 0), b"IDAT" + zlib.compress(b"\0\x07")
+    comment = b"zTXtComment\0\0" + zlib.compress(bytes(64_000_000), 9)
+    path = tmp_path / "talkative.png"
+    path.write_bytes(png(header, comment, pixels, b"IEND"))
+    tracemalloc.start()
+    with contextlib.suppress(UserError):
+        close(load_image(path), [[(7, 7, 7)]])
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 16_000_000
+
+
+@pytest.mark.parametrize("size", [(0, 5), (5, 0), (0, 0)])
+def test_a_picture_without_pixels(tmp_path, size):
+    header = b"IHDR" + struct.pack(">IIBBBBB", *size, 8, 2, 0, 0, 0)
+    path = tmp_path / "nothing.png"
+    path.write_bytes(png(header, b"IDAT" + zlib.compress(b""), b"IEND"))
+    refused(path)
+
+
+def test_a_jpeg_cut_off_anywhere(tmp_path):
+    """Every beginning of a file, so also one that ends within a marker or a table."""
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
+    content, path = encoded(noise, "JPEG", quality=30), tmp_path / "cut.jpg"
+    for length in range(1, len(content) - 2, 3):
+        path.write_bytes(content[:length])
+        refused(path)
+
+
+def test_what_follows_a_picture_is_not_read(tmp_path):
+    for format in ("PNG", "JPEG", "GIF"):
+        path = tmp_path / format
+        path.write_bytes(encoded(corners(), format) + b"\0" * 10_000 + b"PK\x03\x04")
+        assert load_image(path).shape == (48, 32, 3)
 
 
 def test_max_pixels(tmp_path):
@@ -301,6 +428,17 @@ def test_image_files_are_sorted_and_hidden_ones_left_out(tmp_path):
     assert found == ["a/z.webp", "b/1.png", "b/2.JPEG", "c.gif"]
 
 
+def test_named_files(tmp_path):
+    for name in ("a/2.png", "a/b/1.jpg", "a/notes.txt", "empty/notes.txt", "c.anything"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = named_files([tmp_path / "c.anything", tmp_path / "a", tmp_path / "gone.png"])
+    assert [path.name for path in found] == ["c.anything", "2.png", "1.jpg", "gone.png"]
+    assert named_files([]) == []
+    with pytest.raises(UserError, match="empty has no pictures in it"):
+        named_files([tmp_path / "a", tmp_path / "empty"])
+
+
 def test_iter_images_skips_counts_and_names_broken_files(tmp_path, capsys):
     for i in range(3):
         corners().save(tmp_path / f"{i}.png")
@@ -344,6 +482,75 @@ def test_sizes():
     assert resize(image, 48, 32) is image
     assert crop_square(image, 20).shape == (20, 20, 3)
     close(crop_square(image, 32), image[8:40])
+    close(crop_square(image, 16, share=0.5), image[16:32, 8:24])
+    close(crop_square(image, 28, share=7 / 8), image[10:38, 2:30])
+    assert crop_square(image, 9, share=1e-6).shape == (9, 9, 3)
     assert fit_within(image, 24).shape == (24, 16, 3)
     assert fit_within(image, 400) is image
     assert fit_within(np.zeros((1000, 1, 3), np.uint8), 10).shape == (10, 1, 3)
+
+
+@given(size=st.tuples(st.integers(1, 300), st.integers(1, 300)), side=st.integers(1, 64))
+@settings(max_examples=60, deadline=None)
+def test_sizes_of_any_picture(size, side):
+    image = np.zeros((*size, 3), np.uint8)
+    assert crop_square(image, side).shape == (side, side, 3)
+    height, width, _ = fit_within(image, side).shape
+    assert max(height, width) == min(side, max(size))
+    assert min(height, width) >= 1
+
+
+@given(size=st.tuples(st.integers(1, 80), st.integers(1, 80)), smallest=st.floats(0.01, 1), seed=st.integers(0, 999))
+@settings(max_examples=100, deadline=None)
+def test_a_random_crop_is_a_part_of_the_picture(size, smallest, seed):
+    image = np.arange(np.prod(size)).reshape(size)[..., None]
+    crop = random_crop(image, smallest, np.random.default_rng(seed))
+    height, width = crop.shape[:2]
+    assert 1 <= height <= size[0]
+    assert 1 <= width <= size[1]
+    mirrored = crop[:, ::-1]
+    upright = crop if crop[0, 0] <= mirrored[0, 0] else mirrored
+    top, left = divmod(int(upright[0, 0, 0]), size[1])
+    np.testing.assert_array_equal(upright, image[top : top + height, left : left + width])
+
+
+def test_random_crops_have_the_area_asked_for_and_half_are_mirrored():
+    rng, image = np.random.default_rng(0), np.tile(np.arange(200), (200, 1))[..., None]
+    crops = [random_crop(image, 0.3, rng) for _ in range(400)]
+    areas = np.array([crop.shape[0] * crop.shape[1] / 40_000 for crop in crops])
+    ratios = np.array([crop.shape[1] / crop.shape[0] for crop in crops])
+    assert 0.28 < areas.min() < 0.35
+    assert areas.max() > 0.9
+    assert 0.74 < ratios.min() < 0.8
+    assert 1.25 < ratios.max() < 1.35
+    assert 0.4 < np.mean([crop[0, 0, 0] > crop[0, -1, 0] for crop in crops]) < 0.6
+
+
+def test_sample_photos_are_there_and_cost_no_import():
+    program = "import sys; from shared.data.images import sample_photos; print(*sample_photos(), sep='\\n'); "
+    program += "assert not {'skimage', 'matplotlib'} & set(sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    names = done.stdout.splitlines()
+    assert names == [str(path) for path in sample_photos()]
+    assert [load_image(name).shape[2] for name in names] == [3] * 6
+
+
+# Exif
+
+
+def test_exif_goes_on_without_the_orientation(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F], exif[0x0132] = 6, "Leica", "1936:07:04 12:00:00"
+    Image.new("RGB", (8, 6)).save(tmp_path / "photo.jpg", exif=exif)
+    Image.new("RGB", (8, 6)).save(tmp_path / "copy.jpg", exif=exif_of_upright(tmp_path / "photo.jpg"))
+    with Image.open(tmp_path / "copy.jpg") as copy:
+        assert dict(copy.getexif()) == {0x010F: "Leica", 0x0132: "1936:07:04 12:00:00"}
+
+
+def test_no_exif_is_none(tmp_path):
+    for name in ("plain.png", "plain.tif"):
+        Image.new("RGB", (8, 6)).save(tmp_path / name)
+        assert exif_of_upright(tmp_path / name) == b""
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    assert exif_of_upright(tmp_path / "torn.jpg") == b""
+    assert exif_of_upright(tmp_path / "missing.jpg") == b""

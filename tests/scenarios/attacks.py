@@ -1,0 +1,37 @@
+"""Adversarial photos of a small convolutional network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tests.parity_worker import build, scenario
+
+
+def small_network():
+    """Logits of four classes for photos of 12 x 12 pixels."""
+    import keras
+
+    scale, flatten, head = keras.layers.Rescaling(1 / 64, -2.0), keras.layers.Flatten(), keras.layers.Dense(4)
+    layers = [scale, keras.layers.Conv2D(8, 3, activation="tanh"), flatten, head]
+    return build(keras.Sequential([keras.Input((12, 12, 3)), *layers]))
+
+
+@scenario
+def adversarial_photos() -> dict:
+    """What the attacks add to photos, at the network's size and through the resize of a larger photo."""
+    from shared.attacks import Attacker
+    from shared.victims import Victim
+
+    network, labels = small_network(), np.array([0, 1, 2])
+    rng = np.random.default_rng(0)
+    photos = rng.integers(0, 256, (3, 12, 12, 3)).astype("uint8")
+    large = rng.integers(0, 256, (1, 30, 21, 3)).astype("uint8")
+    attacker = Attacker(network, batch=2)
+    victim = Victim("small", network, [], [], attacker)
+    found = {
+        "fgsm": (photos, attacker.fgsm(photos, labels, 3 / 255)),
+        "targeted": (photos, attacker.fgsm(photos, labels, 3 / 255, targeted=True)),
+        "pgd": (photos, attacker.pgd(photos, labels, 3 / 255, steps=3)),
+        "own size": (large, victim.attacker_at(large.shape[1:]).fgsm(large, labels[:1], 3 / 255)),
+    }
+    return {name: (after.astype(int) - before).tolist() for name, (before, after) in found.items()}
