@@ -82,7 +82,7 @@ class Train:
     """Start from the weights of this model (file or folder) instead of random ones."""
     quick: bool = False
     """A small network for a few epochs: words and verse after about 5 minutes on 2 cores."""
-    epochs: int = 100
+    epochs: int = 70
     """Passes over the training text."""
     batch: int = 64
     """Places of the text that are read side by side; fewer for a short text."""
