@@ -19,6 +19,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -99,6 +100,8 @@ class Train:
     """AdamW's, of everything but biases."""
     average: float = 0.05
     """Share of the run over which the weights are averaged."""
+    mix: float | None = None
+    """Share of the learned weights in those saved, beside the first ones; by default 0.5, if --adversarial 1."""
     scale: float = 0.4
     """The smallest share of a photo's area that a crop may have."""
     photos: int = 0
@@ -112,8 +115,8 @@ class Train:
 
 
 PURPOSE: dict[bool, dict[str, Any]] = {  # what None means, by `adversarial`
-    False: {"size": 160, "epochs": 8, "learning_rate": 5e-5, "batch_norm": "kept"},
-    True: {"size": 128, "epochs": 15, "learning_rate": 5e-4, "batch_norm": "learned"},
+    False: {"size": 160, "epochs": 8, "learning_rate": 5e-5, "batch_norm": "kept", "mix": 0.5},
+    True: {"size": 128, "epochs": 15, "learning_rate": 5e-4, "batch_norm": "learned", "mix": 1.0},
 }
 
 
@@ -251,7 +254,7 @@ def checked(config: Train) -> tuple[Train, list]:
     cli.check(config, "photos seed", 0, 2**31)
     cli.check(config, "epsilon step", 0.01, 255)
     cli.check(config, "learning_rate average", 1e-9, 1.0)
-    cli.check(config, "weight_decay", 0.0, 1.0)
+    cli.check(config, "weight_decay mix", 0.0, 1.0)
     cli.check(config, "scale", 0.01, 1.0)
     sources = photo_data.open_all(config.data, classes=config.adversarial)
     if sum(map(len, sources)) < config.held_out + config.batch or 0 < config.photos < config.batch:
@@ -288,13 +291,35 @@ def fit(config: Train, data: photo_data.Photos, held: photo_data.Photos) -> floa
     )
     cli.say(f"{len(data):,} photos, {len(rows):,} classes; {network.count_params():,} parameters.")
 
-    def keep(epoch: int, loss: float) -> None:
-        zoo.save(network, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, labels=labels, wnids=wnids))
+    began_with, measure = network.get_weights(), judge_of(network, teacher, config, held)
 
-    lessons, judge = partial(batches, data, teacher, config), judge_of(network, teacher, config, held)
+    def judge() -> float:
+        with mixed(network, began_with, config.mix):
+            return measure()
+
+    def keep(epoch: int, loss: float) -> None:
+        with mixed(network, began_with, config.mix):
+            zoo.save(network, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, labels=labels, wnids=wnids))
+
+    lessons = partial(batches, data, teacher, config)
     return fitting.fit(
         student, lessons, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
     )
+
+
+@contextmanager
+def mixed(network: keras.Model, began_with: list[np.ndarray], share: float) -> Iterator[None]:
+    """Put a mean of the weights before and after training in the place of the latter, for the block.
+
+    What photos of a few kinds teach makes a network forget the other classes; half-way it keeps both (Wortsman et al.
+    2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903).
+    """
+    learned = network.get_weights()
+    network.set_weights([(1 - share) * old + share * new for old, new in zip(began_with, learned, strict=True)])
+    try:
+        yield
+    finally:
+        network.set_weights(learned)
 
 
 def judge_of(

@@ -105,7 +105,7 @@ def pupil(tmp_path_factory, tinted) -> Path:
     """A run that learns from the teacher, from weights that know nothing."""
     folder = tmp_path_factory.mktemp("runs")
     zoo.save(build(tiny(32, 6), seed=9), folder / "start", {})
-    words = ["--data", f"{tinted},{tinted}", "--run", folder / "pupil", "--init", folder / "start"]
+    words = ["--data", f"{tinted},{tinted}", "--run", folder / "pupil", "--init", folder / "start", "--mix", 1]
     assert main("train", *words, *TINY, "--epochs", 6) == 0
     return folder / "pupil"
 
@@ -257,6 +257,19 @@ def test_the_pupil_comes_to_agree_with_the_teacher(pupil, tinted):
     assert (config["size"], config["epochs"], config["batch_norm"], config["adversarial"]) == (32, 6, "kept", False)
     assert config["val_loss"] == pytest.approx(min(losses), rel=1e-4)
     assert (pupil / "curve.png").is_file()
+
+
+def test_half_of_what_was_learned_is_judged_and_saved(tmp_path, tinted):
+    first = build(tiny(32, 6), seed=9)
+    zoo.save(first, tmp_path / "start", {})
+    kernels = []
+    for mix in (0, 0.5, 1):
+        words = ["--data", tinted, "--run", tmp_path / str(mix), "--init", tmp_path / "start", "--mix", mix]
+        assert main("train", *words, *TINY, "--epochs", 1) == 0
+        kernels.append(zoo.load(tmp_path / str(mix))[0].get_weights()[0])
+    np.testing.assert_allclose(kernels[0], first.get_weights()[0], rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose(kernels[1], (kernels[0] + kernels[2]) / 2, rtol=2e-3, atol=1e-3)
+    assert np.abs(kernels[2] - kernels[0]).max() > 0.01
 
 
 def test_a_run_under_attack_learns_its_classes(robust):
