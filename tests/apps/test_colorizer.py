@@ -1,0 +1,543 @@
+"""The colorizer: its bins, loss and network, its commands as a person types them, its sentences."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps import colorizer as app
+from shared import cli, lab, zoo
+from shared.colour_metrics import psnr
+from shared.data.images import load_image, sample_photos
+from tests.parity_worker import BACKENDS, results
+from tests.scenarios.colorizer import tiny_encoder, tiny_network
+
+ROOT = Path(__file__).parents[2]
+TINY = ["--from-scratch", "--size", "32", "--batch", "8", "--average", "0.2", "--learning-rate", "0.01"]
+LOOK = ["--resolution", "32"]
+MOBILENET = app.encoder
+
+
+def main(*words) -> int:
+    """The command in this process, where Keras is loaded already; returns the exit code."""
+    with pytest.raises(SystemExit) as exit:
+        verbs = {"train": app.train, "evaluate": app.evaluate}
+        cli.run(app.__doc__, app.colorize, verbs, [str(word) for word in words])
+    return exit.value.code
+
+
+def sentence(capsys, *words) -> str:
+    """The one sentence that a wrong input gets."""
+    code = main(*words)
+    err = capsys.readouterr().err
+    lines = [line for line in err.splitlines() if not line.startswith("Loading ")]
+    assert code == 2, err
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def scene(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
+    """A blue sky, bright, over green or brown ground, dark: who knows the lightness knows the colour."""
+    rng = np.random.default_rng(seed)
+    horizon = int(height * rng.uniform(0.3, 0.7))
+    picture = np.empty((height, width, 3), np.float64)
+    picture[:horizon], picture[horizon:] = (130, 190, 250), (40, 90, 30)
+    picture += rng.normal(0, 5, (height, width, 1)) + rng.uniform(-10, 10)
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def save(path: Path, picture: np.ndarray, **options) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path, **options)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Outputs go to the current directory: let that not be the repository. The encoder is a tiny one."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "encoder", tiny_encoder)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory) -> Path:
+    """A folder of scenes, split as data sets are, with a grey photo and a broken one."""
+    folder = tmp_path_factory.mktemp("album")
+    for n in range(40):
+        save(folder / "train" / "n01" / f"{n:02}.png", scene(n))
+    for n in range(6):
+        save(folder / "val" / ("n01", "n02")[n % 2] / f"{n}.png", scene(100 + n))
+    save(folder / "train" / "n01" / "grey.png", np.repeat(scene(50)[..., :1], 3, -1))
+    save(folder / "val" / "n01" / "grey.png", np.repeat(scene(50)[..., :1], 3, -1))
+    (folder / "train" / "n01" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, album) -> Path:
+    """The folder of a run that has learned some of it."""
+    run = tmp_path_factory.mktemp("runs") / "trained"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "encoder", tiny_encoder)
+        assert main("train", "--data", album, "--run", run, *TINY, "--epochs", 12) == 0
+    return run
+
+
+def old_photo(path: Path, height: int = 48, width: int = 48, **options) -> np.ndarray:
+    """Save a scene made grey; returns its pixels, uint8 (height, width)."""
+    grey = np.asarray(Image.fromarray(scene(7, height, width)).convert("L"))
+    Image.fromarray(grey).save(path, **options)
+    return grey
+
+
+def validation(folder: Path) -> list[float]:
+    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    return [record["val_loss"] for record in map(json.loads, lines) if "val_loss" in record]
+
+
+# ------------------------------------------------------------------------------------------------- network and bins
+
+
+def test_the_network_is_small_and_takes_any_size(monkeypatch):
+    monkeypatch.setattr(app, "encoder", MOBILENET)
+    cli.import_keras()
+    network = app.colour_network(app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.0).start, pretrained=False)
+    assert network.compute_output_shape((3, 96, 160, 1)) == (3, 24, 40, 259)
+    assert network.inputs[0].dtype == "float32"
+    size = sum((2 if len(v.shape) > 1 else 4) * int(np.prod(v.shape)) for v in network.weights)
+    assert size < 5.7 * 2**20, "in float16, with room for the file's own tables"
+    assert all(type(layer).__module__.startswith("keras.") for layer in network.layers), "nobody needs this repository"
+
+
+def test_without_a_network_one_sentence_says_so(album, capsys, monkeypatch):
+    keras = cli.import_keras()
+    monkeypatch.setattr(app, "encoder", MOBILENET)
+    real = keras.applications.MobileNetV2
+
+    def offline(*args, weights="imagenet", **options):
+        if weights == "imagenet":
+            raise Exception("URL fetch failure")
+        return real(*args, weights=weights, **options)
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
+    assert main("train", "--data", album, "--run", "run", "--size", 32, "--batch", 8) == 2
+    assert re.search("MobileNetV2.* must be downloaded .*URL fetch failure", capsys.readouterr().err.splitlines()[-1])
+
+
+def test_imagenets_weights_are_taken_over(monkeypatch):
+    keras = cli.import_keras()
+    monkeypatch.setattr(app, "encoder", MOBILENET)
+    real = keras.applications.MobileNetV2
+    published = real(weights=None)
+
+    def online(*args, weights="imagenet", **options):
+        return published if weights == "imagenet" else real(*args, weights=weights, **options)
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", online)
+    network = app.colour_network(np.zeros(4), pretrained=True)
+    for name in ("Conv1", "block_16_project_BN"):
+        for ours, theirs in zip(network.get_layer(name).weights, published.get_layer(name).weights, strict=True):
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+@pytest.mark.parametrize("from_scratch", [True, False])
+def test_imagenets_statistics_stay_as_they_are(tmp_path, monkeypatch, from_scratch):
+    keras = cli.import_keras()
+    L = keras.Input((None, None, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 4, strides=4)(L))
+    network, packed = keras.Model(L, x), np.random.default_rng(0).integers(0, 256, (16, 40, 40, 3), np.uint8)
+    method = SimpleNamespace(loss="mse", chroma=lambda outputs: outputs)
+    monkeypatch.setattr("shared.training.fitting.fit", lambda *_, **__: 0.0)  # what is trained, not how
+    config = app.Train(size=32, batch=8, from_scratch=from_scratch, run=tmp_path)
+    app.fit(config, packed[8:], packed[:8], network, method)
+    assert len(network.trainable_variables) == (4 if from_scratch else 2)
+
+
+def test_bins_cover_what_a_screen_can_show():
+    bins = app.ColourBins.of(np.random.default_rng(0).normal(0, 20, (1000, 2)), 0.5, 0.0)
+    pixels = np.random.default_rng(0).integers(0, 256, (5000, 3), dtype=np.uint8)
+    ab = np.stack(lab.from_rgb(pixels)[1], -1)
+    distance = np.sqrt(((ab[:, None] - bins.centres) ** 2).sum(-1)).min(1)
+    assert distance.max() < 7.1, "half the diagonal of a bin"
+    assert len(bins.centres) == 259
+    assert bins.common.sum() == pytest.approx(1, abs=0.02)
+    assert bins.weights @ bins.common == pytest.approx(1, rel=1e-5)
+    assert bins.weights.argmin() == bins.common.argmax()
+
+
+def test_loss_is_zhangs_and_hubers():
+    cli.import_keras()
+    rng = np.random.default_rng(0)
+    ab, logits = rng.normal(0, 25, (2, 3, 3, 2)), rng.normal(0, 2, (2, 3, 3, 259))
+    bins = app.ColourBins.of(ab, 0.5, 0.3)
+    soft = np.exp(-((ab[..., None, :] - bins.centres) ** 2).sum(-1) / (2 * 5**2))
+    soft /= soft.sum(-1, keepdims=True)
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    error = np.abs(shares @ bins.centres - ab) / 10
+    huber = np.where(error < 1, error**2 / 2, error - 0.5).sum(-1)
+    expected = -(soft * np.log(shares)).sum(-1) * (soft @ bins.weights) + 0.3 * huber
+    loss = np.asarray(bins.loss(ab.astype("float32"), logits.astype("float32")))
+    np.testing.assert_allclose(loss, expected, rtol=1e-4)
+
+
+def test_what_it_starts_with_is_a_good_guess_without_a_photo():
+    cli.import_keras()
+    ab = np.random.default_rng(0).normal((10, 20), (15, 25), (4, 500, 1, 2)).astype("float32")
+    bins = app.ColourBins.of(ab, 0.5, 0.0)
+    start, anything, unweighted = (
+        np.asarray(bins.loss(ab, np.broadcast_to(guess.astype("float32"), (4, 500, 1, 259)))).mean()
+        for guess in (bins.start, np.zeros(259), np.log(bins.common + 1e-7))
+    )
+    assert start < unweighted - 0.1
+    assert start < anything - 0.8
+
+
+def test_temperature_goes_from_the_mean_to_the_likeliest():
+    bins = app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.0)
+    logits = np.random.default_rng(0).normal(0, 1, (5, 7, 259)).astype(np.float32)
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(bins.chroma(logits, 1.0), shares @ bins.centres, atol=1e-3)
+    np.testing.assert_allclose(bins.chroma(logits, 0.0001), bins.centres[logits.argmax(-1)], atol=1e-3)
+
+
+def test_both_backends_agree_within_two_grey_levels():
+    tensorflow, jax = (results(backend) for backend in BACKENDS)
+    pictures = []
+    for found in (tensorflow, jax):
+        assert isinstance(found["colorizer_paints"], list), found["colorizer_paints"]
+        pictures.append(np.array(found["colorizer_paints"]))
+    assert np.abs(pictures[0] - pictures[1]).max() <= 2
+    assert np.ptp(pictures[0], axis=-1).max() > 20, "there is colour on it"
+    np.testing.assert_allclose(tensorflow["colorizer_trains"], jax["colorizer_trains"], rtol=1e-4)
+    assert jax["colorizer_trains"][-1] < jax["colorizer_trains"][0] - 0.02
+
+
+# --------------------------------------------------------------------------------------------------------- training
+
+
+def test_a_run_learns_and_leaves_a_model_that_plain_keras_loads(trained):
+    losses = validation(trained)
+    assert len(losses) == 12
+    assert min(losses) < 0.7 * losses[0]
+    config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
+    keras = cli.import_keras()
+    model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
+    assert (model.input_shape, model.output_shape) == ((None, None, None, 1), (None, None, None, 259))
+    assert np.shape(config["bins"]) == (259, 2)
+    assert config["val_loss"] == pytest.approx(min(losses), rel=1e-4)
+    assert (trained / "samples.png").is_file()
+    assert (trained / "curve.png").is_file()
+
+
+def test_grey_and_broken_photos_are_told_and_left_out(album, tmp_path, capsys):
+    assert main("train", "--data", album, "--run", "run", *TINY, "--epochs", 1) == 0
+    err = capsys.readouterr().err
+    assert "40 colour photos; 1 grey ones are left out." in err
+    assert "Skipped 1 broken picture" in err
+    assert "broken.png" in err
+    assert "32 photos to learn from" in err
+
+
+def test_what_it_learned_is_nearer_to_the_original_than_grey(trained, tmp_path):
+    original = scene(200)
+    save(tmp_path / "scene.png", original)
+    assert main("scene.png", "--model", trained, "-o", "out.png", *LOOK) == 0
+    ours = load_image(tmp_path / "out.png")
+    assert psnr(original, ours) > psnr(original, app.one_colour(original)) + 3
+
+
+def test_resuming_equals_no_interruption(album, tmp_path, monkeypatch, capsys):
+    words = ["train", "--data", album, *TINY, "--epochs", 3]
+    assert main(*words, "--run", "whole") == 0
+    calls, real = [], app.media.save_image
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments, **options)
+
+    monkeypatch.setattr(app.media, "save_image", interrupted)
+    assert main(*words, "--run", "parts") == 130
+    monkeypatch.setattr(app.media, "save_image", real)
+    assert main("train", "--resume", "--run", "parts") == 0
+    last = [max((tmp_path / run / "checkpoints").iterdir()) / "arrays.npz" for run in ("whole", "parts")]
+    with np.load(last[0]) as whole, np.load(last[1]) as parts:
+        for name in whole:
+            np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+    assert validation(tmp_path / "whole")[-1] == validation(tmp_path / "parts")[-1]
+
+
+def test_init_goes_on_from_a_model(album, trained, tmp_path):
+    words = ["train", "--data", album, *TINY, "--run", "more", "--init", trained, "--epochs", 1]
+    assert main(*words, "--learning-rate", 1e-9) == 0
+    assert validation(tmp_path / "more")[0] == pytest.approx(min(validation(trained)), rel=0.02)  # float16
+
+
+# --------------------------------------------------------------------------------------------------------- colouring
+
+
+@pytest.mark.parametrize("ending", [".png", ".jpg"])
+def test_lightness_and_size_are_the_photos_own(trained, tmp_path, capsys, ending):
+    grey = old_photo(tmp_path / f"old{ending}", 60, 100)
+    assert main(f"old{ending}", "--model", trained, "-o", f"new{ending}", "--vividness", 2, *LOOK) == 0
+    before, after = load_image(tmp_path / f"old{ending}"), load_image(tmp_path / f"new{ending}")
+    assert after.shape == (*grey.shape, 3)
+    assert not lab.is_grey(after)
+    change = np.abs(lab.lightness(before) - lab.lightness(after))
+    assert np.percentile(change, 99) <= 1 if ending == ".png" else change.mean() <= 1
+    out, err = capsys.readouterr()
+    assert f"new{ending}: 100 x 60 pixels" in out
+    assert "in colour already" not in err
+
+
+def test_a_jpeg_keeps_all_its_colour_and_who_took_it(trained, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Leica"  # lies on its side
+    old_photo(tmp_path / "old.jpg", 40, 80, exif=exif)
+    assert main("old.jpg", "--model", trained, "-o", "new.jpg", *LOOK) == 0
+    with Image.open(tmp_path / "new.jpg") as new:
+        assert new.size == (40, 80)
+        assert dict(new.getexif()) == {0x010F: "Leica"}
+        assert [layer[1:3] for layer in new.layer] == [(1, 1)] * 3, "4:4:4"
+    sideways = np.rot90(np.asarray(Image.open(tmp_path / "old.jpg").convert("RGB")), -1)
+    difference = lab.lightness(sideways) - lab.lightness(load_image(tmp_path / "new.jpg"))
+    assert np.abs(difference).mean() <= 1
+
+
+def test_a_colour_photo_is_said_and_its_lightness_used(trained, tmp_path, capsys):
+    save(tmp_path / "colour.png", scene(3))
+    assert main("colour.png", "--model", trained, *LOOK, "--vividness", 0, "--compare") == 0
+    out, err = capsys.readouterr()
+    assert "colour.png is in colour already" in err
+    grey = load_image(tmp_path / "outputs" / "colorizer" / "colour-colour.png")
+    assert np.ptp(grey.astype(int), axis=-1).max() <= 2
+    assert np.abs(lab.lightness(grey) - lab.lightness(scene(3))).max() <= 1
+    sheet = load_image(tmp_path / "outputs" / "colorizer" / "colour-colour-compare.png")
+    assert sheet.shape[1] > 3 * 48, "before, after, and what it was"
+    assert "colour-colour-compare.png" in out
+
+
+def test_vividness_goes_from_grey_to_colourful(trained, tmp_path):
+    old_photo(tmp_path / "old.png")
+    chroma = []
+    for vividness in (0, 0.5, 1, 2):
+        assert main("old.png", "--model", trained, "-o", "new.png", "--vividness", vividness, *LOOK) == 0
+        a, b = lab.from_rgb(load_image(tmp_path / "new.png"))[1]
+        chroma.append(np.hypot(a, b).mean())
+    assert chroma[0] < 1
+    assert chroma == sorted(chroma)
+    assert chroma[3] > 1.5 * chroma[1]
+
+
+def test_hints_are_kept_and_spread(trained, tmp_path):
+    old_photo(tmp_path / "old.png", 64, 64)
+    hints = ["--hint", "10,58,#a05050", "--hint", "50,5,#4060a0"]
+    assert main("old.png", "--model", trained, "-o", "new.png", *hints, *LOOK) == 0
+    assert main("old.png", "--model", trained, "-o", "plain.png", *LOOK) == 0
+    (a, b), (plain_a, _) = (lab.from_rgb(load_image(tmp_path / f"{name}.png"))[1] for name in ("new", "plain"))
+    for (x, y), rgb in (((10, 58), (0xA0, 0x50, 0x50)), ((50, 5), (0x40, 0x60, 0xA0))):
+        wanted_a, wanted_b = np.ravel(lab.from_rgb(np.uint8([rgb]))[1])
+        assert np.hypot(a[y, x] - wanted_a, b[y, x] - wanted_b) < 2, "8 bits a channel"
+    assert a[60, 15] > plain_a[60, 15] + 5, "the ground around it is redder, too"
+
+
+def test_a_folder_with_a_broken_photo_does_the_rest(trained, tmp_path, capsys):
+    for name in ("one.png", "two.jpg"):
+        (tmp_path / "album").mkdir(exist_ok=True)
+        old_photo(tmp_path / "album" / name)
+    (tmp_path / "album" / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    assert main("album", "--model", trained, "-o", "done", *LOOK) == 2
+    err = capsys.readouterr().err
+    assert err.splitlines()[-1].startswith("error: 1 of 3 photos could not be coloured: ")
+    assert err.splitlines()[-1].endswith("torn.jpg.")
+    assert sorted(path.name for path in (tmp_path / "done").iterdir()) == ["one-colour.png", "two-colour.jpg"]
+
+
+def test_the_demo_is_a_sheet_that_overwrites_nothing(trained, tmp_path, capsys):
+    for _ in range(2):
+        assert main("--model", trained, *LOOK) == 0
+    out = capsys.readouterr().out
+    assert f"Coloured {len(sample_photos())} photos" in out
+    assert "Try next" in out
+    sheets = sorted((tmp_path / "outputs" / "colorizer").iterdir())
+    assert [path.name for path in sheets] == ["sheet-2.png", "sheet.png"]
+    assert load_image(sheets[0]).shape == (3 * 324 + 4, len(sample_photos()) * 324 + 4, 3)
+
+
+# -------------------------------------------------------------------------------------------------------- evaluation
+
+
+def rows_of(out: str) -> dict[str, list[float]]:
+    lines = [line for line in out.splitlines() if re.match(r"(grey|mean colour|ours|original) ", line)]
+    return {line[:17].strip(): [float(x) for x in line[17:].split()] for line in lines}
+
+
+def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
+    keras = cli.import_keras()
+    keras.utils.set_random_seed(0)
+    judge = keras.Sequential(
+        [
+            keras.Input((48, 48, 3)),
+            keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+    )
+    judge = keras.Model(judge.inputs[0], judge.outputs[0], name="photo_classifier")
+    zoo.save(judge, tmp_path / "judge", {"labels": ["one", "two"], "wnids": ["n01", "n02"]})
+    assert main("evaluate", "--data", album, "--model", trained, "--classifier", tmp_path / "judge", *LOOK) == 0
+    out = capsys.readouterr().out
+    assert "6 photos" in out
+    assert "top-1 %" in out
+    rows = rows_of(out)
+    for name, (_, _, ssim, auc, rebalanced, colour, distance, right) in rows.items():
+        assert 0 < ssim <= 1, name
+        assert 0 < auc <= 100
+        assert 0 < rebalanced <= 100
+        assert 0 <= right <= 100
+        assert (distance == 0) == (name == "original")
+        assert (colour < 3) == (name == "grey")
+    assert rows["ours"][0] > rows["grey"][0]
+    assert rows["ours"][4] > rows["grey"][4], "rebalanced AuC"
+    assert rows["original"][2:7] == [1, 100, 100, 100, 0]
+    swept = [
+        [float(x) for x in re.findall(r"[\d.]+", line)] for line in out.splitlines() if line.startswith("vividness")
+    ]
+    assert len(swept) == len(app.SWEPT)
+    assert swept[0][1] == pytest.approx(rows["grey"][0], abs=0.02)
+    assert [row[2] for row in swept] == sorted(row[2] for row in swept), "monotone"
+    assert (tmp_path / "outputs" / "colorizer" / "vividness.png").is_file()
+
+
+def test_evaluate_without_a_classifier_says_so(trained, album, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(zoo, "MODELS", tmp_path / "empty")
+    assert main("evaluate", "--data", album, "--model", trained, "--limit", 2, *LOOK) == 0
+    out, err = capsys.readouterr()
+    assert "There is no photo_classifier in the box" in err
+    assert "top-1" not in out
+    assert len(rows_of(out)["ours"]) == 6
+
+
+# ------------------------------------------------------------------------------------------------------ wrong inputs
+
+
+@pytest.fixture
+def no_long_work(monkeypatch):
+    """Such an input is answered before anything slow: Keras, the training."""
+
+    def too_late(*arguments):
+        raise AssertionError("the long work has begun")
+
+    monkeypatch.setattr(app.cli, "import_keras", too_late)
+    monkeypatch.setattr(zoo, "import_keras", too_late)
+    monkeypatch.setattr(app, "fit", too_late)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("nowhere.jpg", "no file nowhere.jpg"),
+        ("album nowhere --hint 1,1,#ffffff", "--hint is for one photo, and there are 2"),
+        ("torn.jpg", "torn.jpg is damaged|torn.jpg is not a picture"),
+        ("empty", "empty has no pictures in it"),
+        ("old.png --vividness -1", "--vividness is -1"),
+        ("old.png --vividness nan", "--vividness is nan"),
+        ("old.png --temperature 0", "--temperature is 0"),
+        ("old.png --resolution 100", "--resolution is 100, and must be a multiple of 32"),
+        ("old.png --resolution 0", "--resolution is 0"),
+        ("old.png --hint 5,5", "--hint 5,5 is not x,y,#rrggbb"),
+        ("old.png --hint 5,5,red", "--hint 5,5,red is not x,y,#rrggbb"),
+        ("old.png --hint 5,5,#12345", "is not x,y,#rrggbb"),
+        ("old.png --hint 48,5,#123456", "--hint 48,5,#123456 is off the picture, which is 48 x 48 pixels"),
+        ("old.png --hint 1,1,#ffffff --hint 5,-1,#123456", "--hint 5,-1,#123456 is off the picture"),
+        ("old.png old.png --hint 5,5,#123456", "--hint is for one photo, and there are 2"),
+        ("--hint 5,5,#123456", "--hint is for a photo"),
+        ("old.png -o new.xyz", "new.xyz must end in one of"),
+        ("old.png old.png -o new.png", "new.png is for one photo, and there are 2: give a folder"),
+        ("old.png --model nowhere", "there is no model nowhere"),
+        ("old.png --model empty", "empty holds no model.keras"),
+        ("evaluate --data nowhere", "nowhere"),
+        ("evaluate --data album --limit 0", "--limit is 0"),
+        ("evaluate --data album --split dev", "not 'dev'"),
+        ("evaluate --data album --resolution 33", "--resolution is 33"),
+        ("train --data nowhere", "nowhere"),
+        ("train --data empty", "empty has no pictures"),
+        ("train --data album --size 40", "--size is 40, and must be a multiple of 32"),
+        ("train --data album --epochs 0", "--epochs is 0"),
+        ("train --data album --batch 0", "--batch is 0"),
+        ("train --data album --photos -1", "--photos is -1"),
+        ("train --data album --scale 0", "--scale is 0"),
+        ("train --data album --rebalance 2", "--rebalance is 2"),
+        ("train --data album --huber -1", "--huber is -1"),
+        ("train --data album --learning-rate nan", "--learning-rate is nan"),
+        ("train --resume --run nowhere", "nowhere holds no run to go on with"),
+    ],
+)
+def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    old_photo(tmp_path / "old.png")
+    save(tmp_path / "album" / "one.png", scene(1))
+    before = sorted(tmp_path.rglob("*"))
+    assert re.search(said, sentence(capsys, *words.split()))
+    assert sorted(tmp_path.rglob("*")) == before, "nothing half done is left behind"
+
+
+def test_too_few_colour_photos(tmp_path, capsys):
+    for n in range(30):
+        save(tmp_path / "album" / f"{n}.png", scene(n))
+    assert main("train", "--data", "album", "--run", "run", *TINY, "--batch", 32) == 2
+    assert "and must have two batches of 32" in capsys.readouterr().err.splitlines()[-1]
+
+
+def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
+    old_photo(tmp_path / "old.png")
+    zoo.save(tiny_network(5), tmp_path / "other", {"bins": [[0, 0]] * 4, "common": [0.25] * 4})
+    assert "is not a network that this app trained" in sentence(capsys, "old.png", "--model", "other")
+    (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
+    assert "with its bins in config.json" in sentence(capsys, "old.png", "--model", "alone.keras")
+
+
+def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
+    assert "train one with `python apps/colorizer.py train`" in sentence(capsys)
+
+
+def test_help_does_not_wait_for_keras(tmp_path):
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import apps.colorizer; print(sorted(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert not {"'keras'", "'tensorflow'", "'jax'", "'matplotlib'", "'skimage'"} & set(
+        modules.stdout.strip("[]\n").split(", ")
+    )
+
+
+# ------------------------------------------------------------------------------------------------- the shipped model
+
+
+@pytest.fixture
+def shipped() -> Path:
+    path = zoo.MODELS / "colorizer"
+    if not (path / "model.keras").is_file():
+        pytest.skip("the model is not in the box yet")
+    return path
+
+
+def test_the_shipped_model_is_small_and_knows_a_cup_of_coffee(shipped):
+    assert (shipped / "model.keras").stat().st_size <= 6 * 2**20
+    painter, bins = app.load(app.Colorize())
+    assert len(bins.centres) == 259
+    gains = []
+    for path in sample_photos():
+        photo = load_image(path)
+        gains.append(psnr(photo, painter(photo, 0.5)) - psnr(photo, app.one_colour(photo)))
+    assert np.mean(gains) > 0, "at half the vividness it is nearer to the originals than grey"
