@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from shared.cli import write_atomically
 from shared.training.checkpoints import fit_checkpoint
 from shared.training.runlog import RunLog, fit_log, interruptible
@@ -95,8 +97,10 @@ def averaged(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Ite
     Keras' own SwapEMAWeights swaps by adding and subtracting on TensorFlow; what that rounds off, a resumed training
     would not have lost.
     """
-    latest = [variable.numpy() for variable in network.trainable_variables]
+    latest = [np.copy(variable.numpy()) for variable in network.trainable_variables]
     optimizer.finalize_variable_values(network.trainable_variables)
+    for variable in network.trainable_variables:  # a copy: on JAX a compiled step would give the optimizer's own away
+        variable.assign(np.copy(variable.numpy()))
     try:
         yield
     finally:

@@ -64,8 +64,8 @@ def train(config: Train) -> None:
     if config.fail == "bug":
         raise ZeroDivisionError("a bug")
     if config.fail == "sleep":
-        print("ready", flush=True)
         try:
+            print("ready", flush=True)
             time.sleep(30)
         finally:
             print("cleaned up")
