@@ -1,0 +1,275 @@
+"""How good faces get here in half an hour, beside the Keras example's GAN; same photos, same time, same measure.
+
+    python benchmarks/gan_training.py --data faces/
+
+Two rows, each in a fresh process, one after the other, each with the same minutes of training on the same photos: the
+app's networks with its recipe, and the DCGAN of the Keras example "DCGAN to generate face images" (its architecture,
+labels with noise, cross-entropy, Adam at 1e-4, `model.fit` with an overridden `train_step`), which everybody starts
+from. Both are judged by the same code: kernel and Frechet distance of their paintings to photos that neither has seen,
+on the features of one classifier. Compiling and judging do not count as training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+import numpy as np
+import tyro
+
+from apps import gan_faces as app
+from shared import cli, distances
+from shared.painting import painter, save_sheet
+
+BATCH, LATENT = 32, 128  # the example's, and ours
+
+
+@dataclass
+class Measure:
+    """Train one of the two in this process, and print what came of it as a line of JSON."""
+
+    what: Literal["ours", "example"] = "ours"
+    """Which one."""
+    data: str = "celeb_a"
+    """A folder of face photos or a TFDS name."""
+    minutes: float = 30.0
+    """Of training."""
+    samples: int = 5000
+    """Paintings to judge by."""
+    classifier: str = "photo_classifier"
+    """The image classifier whose features are compared: a name in saved_models/, a folder or a file; or `random`."""
+    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    """Of ours; the example's is float32."""
+    sheet: Path | None = None
+    """A picture file for 64 of the paintings."""
+
+
+@dataclass
+class Compare:
+    """Train both, and print the table."""
+
+    data: str = "celeb_a"
+    """A folder of face photos or a TFDS name."""
+    minutes: float = 30.0
+    """Of training, for each row."""
+    samples: int = 5000
+    """Paintings to judge by."""
+    classifier: str = "photo_classifier"
+    """The image classifier whose features are compared: a name in saved_models/, a folder or a file; or `random`."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Folder for what was measured and a sheet of each row's paintings; by default outputs/gan_training/."""
+
+
+# ---------------------------------------------------------------------------------------------------------- Ours
+
+
+def ours(faces: np.ndarray, seconds: float) -> tuple[Any, int, float]:
+    """The app's networks and recipe; a short training first tells the pace, which the averaging needs to know."""
+    from shared.training.steps import compile_step, shard
+
+    def trained(config: app.Train, seconds: float) -> tuple[Any, int, float]:
+        owners = app.adversaries(config)
+        steps = [compile_step(app.gan_update(config, *owners, penalise), *owners) for penalise in (False, True)]
+
+        def learn(step: int) -> None:
+            logs = steps[step % config.penalty_every == 0](*shard(*app.batch_of(faces, config, step)))
+            float(logs["critic_loss"])  # wait for it
+
+        learn(0), learn(1)  # each form compiles
+        began_s, step = time.perf_counter(), 1
+        while time.perf_counter() - began_s < seconds:
+            learn(step := step + 1)
+        took_s = time.perf_counter() - began_s
+        g, _, g_opt, _ = owners
+        g_opt.finalize_variable_values(g.trainable_variables)
+        return g, (step - 1) * config.batch, took_s
+
+    _, photos, took_s = trained(app.Train(batch=BATCH, latent=LATENT), seconds / 30)
+    expected = max(int(seconds * photos / took_s), 1)
+    return trained(app.Train(batch=BATCH, latent=LATENT, images=expected), seconds)
+
+
+# --------------------------------------------------------------------------------------------------- The example
+
+
+def example_networks() -> tuple[Any, Any]:
+    """The example's generator and discriminator, layer by layer."""
+    import keras
+    from keras import layers
+
+    discriminator = keras.Sequential(
+        [
+            keras.Input((64, 64, 3)),
+            *(
+                layer
+                for channels in (64, 128, 128)
+                for layer in (layers.Conv2D(channels, 4, strides=2, padding="same"), layers.LeakyReLU(0.2))
+            ),
+            layers.Flatten(),
+            layers.Dropout(0.2),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
+    generator = keras.Sequential(
+        [
+            keras.Input((LATENT,)),
+            layers.Dense(8 * 8 * 128),
+            layers.Reshape((8, 8, 128)),
+            *(
+                layer
+                for channels in (128, 256, 512)
+                for layer in (layers.Conv2DTranspose(channels, 4, strides=2, padding="same"), layers.LeakyReLU(0.2))
+            ),
+            layers.Conv2D(3, 5, padding="same", activation="sigmoid"),
+        ]
+    )
+    return generator, discriminator
+
+
+def example_gan() -> tuple[Any, Any]:
+    """(the model that `fit` trains, its generator): keras.io/examples/generative/dcgan_overriding_train_step."""
+    import keras
+    import tensorflow as tf
+
+    generator, discriminator = example_networks()
+
+    class GAN(keras.Model):
+        def compile(self, d_optimizer, g_optimizer, loss_fn):
+            super().compile()
+            self.d_optimizer, self.g_optimizer, self.loss_fn = d_optimizer, g_optimizer, loss_fn
+
+        def train_step(self, real_images):
+            batch_size = tf.shape(real_images)[0]
+            noise = tf.random.normal((batch_size, LATENT))
+            combined = tf.concat([generator(noise), real_images], axis=0)
+            labels = tf.concat([tf.ones((batch_size, 1)), tf.zeros((batch_size, 1))], axis=0)
+            labels += 0.05 * tf.random.uniform(tf.shape(labels))
+            with tf.GradientTape() as tape:
+                d_loss = self.loss_fn(labels, discriminator(combined, training=True))
+            gradients = tape.gradient(d_loss, discriminator.trainable_weights)
+            self.d_optimizer.apply_gradients(zip(gradients, discriminator.trainable_weights, strict=True))
+            noise = tf.random.normal((batch_size, LATENT))
+            with tf.GradientTape() as tape:
+                guesses = discriminator(generator(noise), training=True)
+                g_loss = self.loss_fn(tf.zeros((batch_size, 1)), guesses)
+            gradients = tape.gradient(g_loss, generator.trainable_weights)
+            self.g_optimizer.apply_gradients(zip(gradients, generator.trainable_weights, strict=True))
+            return {"d_loss": d_loss, "g_loss": g_loss}
+
+    gan = GAN()
+    adam = (keras.optimizers.Adam(1e-4) for _ in range(2))
+    gan.compile(*adam, keras.losses.BinaryCrossentropy())
+    return gan, generator
+
+
+def example(faces: np.ndarray, seconds: float) -> tuple[Any, int, float]:
+    """The example's networks, losses and loop, stopped in time."""
+    import keras
+    import tensorflow as tf
+
+    class Clock(keras.callbacks.Callback):
+        photos, began_s, took_s = 0, 0.0, 0.0
+
+        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+            now_s = time.perf_counter()
+            if not self.began_s:  # the first batch has compiled everything
+                self.began_s = now_s
+                return
+            self.photos, self.took_s = self.photos + BATCH, now_s - self.began_s
+            if self.took_s >= seconds:
+                raise StopIteration
+
+    data = tf.data.Dataset.from_tensor_slices(faces).shuffle(len(faces)).batch(BATCH, drop_remainder=True)
+    data = data.map(lambda photos: tf.cast(photos, tf.float32) / 255).repeat().prefetch(tf.data.AUTOTUNE)
+    (gan, generator), clock = example_gan(), Clock()
+    with contextlib.suppress(StopIteration):  # in the middle of an epoch
+        gan.fit(data, epochs=10**6, steps_per_epoch=10**6, callbacks=[clock], verbose=0)
+    return generator, clock.photos, clock.took_s
+
+
+# ----------------------------------------------------------------------------------------------------- Measuring
+
+
+def measure(config: Measure) -> None:
+    """Train one of the two in this process, and print what came of it as a line of JSON."""
+    faces, unseen = app.load_splits(config.data, app.Train.crop, "train", "test")
+    cli.import_keras()
+    from shared.training import devices
+
+    train, precision = (ours, config.precision) if config.what == "ours" else (example, "float32")
+    with devices.setup(1, precision) as device:
+        generator, photos, took_s = train(faces, 60 * config.minutes)
+        latents = np.random.default_rng(1).standard_normal((config.samples, LATENT))
+        paintings = painter(generator)(latents)
+        random = config.classifier == "random"
+        see = distances.random_features() if random else distances.classifier_features(config.classifier)
+        painted, reference = see(paintings), see(unseen)
+    kernel, error = distances.kernel_distance(painted, reference)
+    result = {"parameters": generator.count_params(), "photos": photos, "seconds": took_s, "faces": len(faces)}
+    result |= {"kernel_distance": kernel, "standard_error": error, "unseen": len(unseen), "device": device.description}
+    result |= {"frechet_distance": distances.frechet(painted, reference)}
+    result |= {"variety": distances.spread(painted) / distances.spread(reference)}
+    if config.sheet:
+        save_sheet(config.sheet, paintings[:64])
+    print(json.dumps(asdict(config) | result, default=str))
+
+
+def compare(config: Compare) -> None:
+    """Train both, and print the table."""
+    cli.check(config, "minutes", 0.01, 1000.0)
+    cli.check(config, "samples", 64, 10**6)
+    if cli.backend_name() != "tensorflow":
+        raise cli.UserError("the example's train_step is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
+    app.open_images(config.data)
+    if config.classifier != "random":
+        distances.classifier_features(config.classifier)  # says at once if it is not here
+    folder = config.output or Path("outputs/gan_training")
+    folder.mkdir(parents=True, exist_ok=True)
+    if (load := os.getloadavg()[0]) > 0.5:
+        cli.say(f"This machine is not idle (load {load:.1f}): fewer photos are seen, and the ratio is doubtful.")
+    rows = []
+    for what in ("example", "ours"):
+        words = ["--what", what, "--data", config.data, "--classifier", config.classifier]
+        words += ["--minutes", str(config.minutes), "--samples", str(config.samples)]
+        words += ["--sheet", str(folder / f"{what}.png")]
+        done = subprocess.run([sys.executable, __file__, "measure", *words], stdout=subprocess.PIPE, text=True)
+        if done.returncode:
+            raise cli.UserError(f"the training of {what} failed; what it said is above.")
+        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    show(config, rows, load)
+    with cli.write_atomically(folder / "gan_training.json") as temporary:
+        temporary.write_text(json.dumps({"load": load, "rows": rows}, indent=2) + "\n", encoding="utf-8")
+    print(f"Sheets of both, and all that was measured: {folder}")
+
+
+def show(config: Compare, rows: list[dict], load: float) -> None:
+    """Print the table and the ratio."""
+    name, first = Path(config.classifier).name, rows[0]
+    print(
+        f"{config.minutes:g} minutes of training each on {first['faces']:,} faces, batch {BATCH}, load {load:.1f} "
+        f"before; {config.samples:,} paintings beside {first['unseen']:,} photos held out"
+    )
+    columns = f"{'KD-' + name:>28}{'FD-' + name:>24}{'variety':>9}"
+    print(f"{'':10}{'parameters':>12}{'photos':>10}{'photos/s':>10}{columns}  device")
+    for row in rows:
+        pace = row["photos"] / row["seconds"]
+        distance = f"{row['kernel_distance']:.5f} +-{row['standard_error']:.5f}"
+        print(
+            f"{row['what']:10}{row['parameters']:12,}{row['photos']:10,}{pace:10,.0f}{distance:>28}"
+            f"{row['frechet_distance']:24.3f}{row['variety']:9.0%}  {row['device']}"
+        )
+    ratio = rows[1]["kernel_distance"] / rows[0]["kernel_distance"]
+    print(f"Kernel distance of ours: {ratio:.2f} times the example's.")
+
+
+if __name__ == "__main__":
+    cli.run(__doc__, compare, {"measure": measure})
