@@ -155,7 +155,8 @@ def generator(config: Train) -> keras.Model:
         x = layers.Multiply()([layers.RMSNormalization()(x), layers.Reshape((1, 1, x.shape[-1]))(scale)])
         return layers.LeakyReLU(0.2)(x)
 
-    x = layers.Dense(4 * 4 * 8 * config.width)(latents)
+    average = keras.initializers.RandomNormal(stddev=1.0)  # what is left of a face when truncation takes its latents
+    x = layers.Dense(4 * 4 * 8 * config.width, kernel_initializer="lecun_normal", bias_initializer=average)(latents)
     x = modulate(layers.Reshape((4, 4, 8 * config.width))(x))
     for factor in (8, 4, 2):  # at 8, 16, 32 pixels
         x = layers.Conv2DTranspose(factor * config.width, 4, strides=2, padding="same")(x)
