@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -31,7 +31,8 @@ from shared import cli, terminal, zoo
 from shared import config as settings
 from shared.data.characters import Alphabet, longest_copy, split, words
 from shared.data.datasets import open_text
-from shared.language import BLOCK, block_judge, collect, speaker
+from shared.language import BLOCK, Speak, block_judge, collect, speaker
+from shared.training import devices, fitting
 
 if TYPE_CHECKING:
     import keras
@@ -209,8 +210,6 @@ def fit(config: Train, text: str) -> float:
     """The training itself; returns the best validation loss."""
     import keras
 
-    from shared.training import fitting
-
     alphabet = Alphabet.of(text)
     ids, held_out = map(alphabet.encode, split(text))
     steps = len(ids) // (config.batch * config.window)
@@ -247,9 +246,6 @@ def fit(config: Train, text: str) -> float:
 def train(config: Train) -> None:
     """Learn to write like a text; Ctrl-C saves, --resume goes on."""
     config, text = checked(config)
-    cli.import_keras()
-    from shared.training import devices
-
     with devices.setup(config.seed, config.precision) as device:
         cli.say(f"Training on {device.description}.")
         best = fit(config, text)
@@ -279,33 +275,45 @@ def evaluate(config: Evaluate) -> None:
     print(f"longest passage that stands there: {len(copied)} characters, {copied!r}")
 
 
-def opening(config: Write, alphabet: Alphabet) -> np.ndarray:
+def opening(config: Write, alphabet: Alphabet, tell: Callable[[str], None] = cli.say) -> np.ndarray:
     """The prompt's ids, after a start; tells of what the network cannot read."""
     prompt = terminal.piped() if config.prompt is None else config.prompt
     text, changes = alphabet.spell(prompt[-2000:])
     if changes:
-        cli.say(f"The network does not know every character of the prompt: it reads {changes}.")
+        tell(f"The network does not know every character of the prompt: it reads {changes}.")
     return alphabet.encode(alphabet.start + text)
 
 
-def write(config: Write) -> None:
-    """Write on from a prompt, and show it as it comes."""
+def check_write(config: Write) -> None:
+    """UserError for what is out of range."""
     cli.check(config, "length samples", 1, 10**7)
     cli.check(config, "top_k", 0, 2**31 - 1)
     cli.check(config, "top_p", 0.001, 1.0)
     cli.check(config, "temperature", 0.001, 100.0)
     cli.in_range("--seed", config.seed or 0, 0, 2**32 - 1)
+
+
+def pieces(
+    config: Write, alphabet: Alphabet, speak: Speak, prompt: np.ndarray, rng: np.random.Generator
+) -> Iterator[tuple[str, np.ndarray]]:
+    """A text that begins with the prompt, in pieces as they come, with the probability of each character."""
+    written = speak(prompt, config.length, rng, config.temperature, config.top_k, config.top_p)
+    return ((alphabet.decode(ids), np.exp(scores)) for ids, scores in written)
+
+
+def write(config: Write) -> None:
+    """Write on from a prompt, and show it as it comes."""
+    check_write(config)
     path = config.output and cli.output_path(config.output, APP, "text.txt")
     network, alphabet = load(config.model)
-    prompt, speak = opening(config, alphabet), speaker(network, config.top_k, config.top_p)
+    prompt, speak = opening(config, alphabet), speaker(network)
     seed = int(np.random.SeedSequence().entropy) % 2**32 if config.seed is None else config.seed
     texts, began_s = [], time.perf_counter()
     if config.show_confidence:
         cli.say(f"Probability: {terminal.scale()}")
     for n in range(config.samples):
         print("-" * 60 + "\n" if n else "", end="")
-        pieces = speak(prompt, config.length, np.random.default_rng([seed, n]), config.temperature)
-        shown = ((alphabet.decode(ids), np.exp(scores)) for ids, scores in pieces)
+        shown = pieces(config, alphabet, speak, prompt, np.random.default_rng([seed, n]))
         texts.append(terminal.show(shown, config.show_confidence))
     pace = sum(map(len, texts)) / (time.perf_counter() - began_s)
     cli.say(f"{pace:,.0f} characters a second, compiling included; --seed {seed} writes this again.")

@@ -35,6 +35,7 @@ from shared.data import lab_photos
 from shared.data.datasets import ImageSet, open_images
 from shared.data.images import crop_square, exif_of_upright, fit_within, load_image, named_files, sample_photos
 from shared.data.photos import open_all
+from shared.training import devices, fitting
 
 if TYPE_CHECKING:
     import keras
@@ -171,9 +172,7 @@ def encoder(picture: Any, pretrained: bool) -> list[Any]:
 
     network = keras.applications.MobileNetV2(include_top=False, weights=None, input_tensor=picture)
     if pretrained:
-        with classifiers.downloading("MobileNetV2's ImageNet weights"):
-            published = keras.applications.MobileNetV2(weights="imagenet")
-        network.set_weights(published.get_weights()[: len(network.weights)])
+        network.set_weights(classifiers.imagenet_weights()[: len(network.weights)])
     names = ("block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu", "block_16_project_BN")
     return [network.get_layer(name).output for name in names]
 
@@ -291,7 +290,6 @@ def fit(config: Train, learned: np.ndarray, held: np.ndarray, network: keras.Mod
     """The training itself, with ColourBins or another method; returns the best validation loss."""
     import keras
 
-    from shared.training import fitting
     from shared.training.steps import compile_step
 
     steps = len(learned) // config.batch
@@ -325,9 +323,6 @@ def fit(config: Train, learned: np.ndarray, held: np.ndarray, network: keras.Mod
 def train(config: Train) -> None:
     """Learn the colours of photos; Ctrl-C saves, --resume goes on."""
     config, sources = checked(config)
-    cli.import_keras()
-    from shared.training import devices
-
     with devices.setup(config.seed, "float32") as device:
         cli.say(f"Training on {device.description}.")
         learned, held = photos_for(config, sources)

@@ -32,6 +32,7 @@ from shared.data import atari
 from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores, training_story
 from shared.data.replay import Replay
 from shared.media import Film
+from shared.training import devices, fitting, loop
 from shared.window import Window
 
 if TYPE_CHECKING:
@@ -320,10 +321,15 @@ def checked(config: Train) -> Train:
     return settings.begin(config, config.run, config.resume)
 
 
+def boxed_games() -> list[str]:
+    """The games that there are models for in the box."""
+    return sorted(path.name.removeprefix("dqn_") for path in zoo.MODELS.glob("dqn_*"))
+
+
 def load_network(game: str, model: Path | None) -> keras.Model:
     """The saved network for this game; UserError if there is none in the box, or if it is made for another game."""
     atari.check_game(game)
-    boxed = sorted(path.name.removeprefix("dqn_") for path in zoo.MODELS.glob("dqn_*"))
+    boxed = boxed_games()
     if model is None and game not in boxed:
         raise cli.UserError(
             f"No model for {game} in the box: train one with `python apps/{APP}.py train --game {game} --run RUN`, "
@@ -346,9 +352,6 @@ def load_network(game: str, model: Path | None) -> keras.Model:
 def train(config: Train) -> None:
     """Learn a game from scratch; Ctrl-C saves, --resume goes on."""
     config = checked(config)
-    cli.import_keras()
-    from shared.training import devices
-
     with devices.setup(config.seed, config.precision) as device:
         cli.say(f"Training on {device.description}.")
         best = fit(config)
@@ -358,8 +361,6 @@ def train(config: Train) -> None:
 
 def fit(config: Train) -> float:
     """The training itself; returns the best evaluation's mean score."""
-    from shared.training import fitting, loop
-
     games = atari.Games(config.game, config.environments, seed=config.seed)
     network, optimizer = q_network(games.actions), averaging_adam(config)
     optimizer.build(network.trainable_variables)

@@ -214,8 +214,7 @@ def attack(config: Attack) -> None:
         if original is photo and len(results) == 2 and not results[-1].fooled:
             path.unlink()
     best = [result for result in results if result.path.exists()][-1]
-    terms = (photo, magnified(best.change), best.picture)
-    guesses = [victim.guesses(term) for term in terms]
+    guesses = judged_terms(victim, photo, best)
     save_image(sheet, equation(config, victim, best, guesses))
     tell(victim, results, best, guesses, attacks.noise(small, epsilon))
     print(f"The sheet: {sheet}")
@@ -228,6 +227,11 @@ def attack(config: Attack) -> None:
 def magnified(change: np.ndarray) -> np.ndarray:
     """What was added, stretched to the whole range; grey is nothing."""
     return np.rint(127.5 + 127.5 / max(np.abs(change).max(), 1) * change).astype(np.uint8)
+
+
+def judged_terms(victim: victims.Victim, photo: np.ndarray, saved: Saved) -> list[list[Guess]]:
+    """What the network says of the photo, of the magnified change and of the adversarial photo."""
+    return [victim.guesses(term) for term in (photo, magnified(saved.change), saved.picture)]
 
 
 def equation(config: Attack, victim: victims.Victim, saved: Saved, guesses: list[list[Guess]]) -> np.ndarray:

@@ -35,6 +35,8 @@ from shared.augment import DICE, Policy, augment
 from shared.data.datasets import open_images
 from shared.data.images import resize
 from shared.painting import film_sheets, film_tour, painter, save_sheet, tour
+from shared.training import devices, loop
+from shared.training.fitting import averaged
 
 if TYPE_CHECKING:
     import keras
@@ -95,8 +97,9 @@ class Train:
     """Channels of the critic at 32 x 32 pixels; 2, 4 and 8 times as many further down."""
     learning_rate: float = 4e-4
     """Adam's step size, of both networks; it falls to a tenth along a cosine."""
-    penalty: float = 1.0
-    """Weight of the critic's squared slopes at photos and at paintings (gamma of R1 and R2)."""
+    penalty: float = 0.5
+    """Weight of the critic's squared slopes at photos and at paintings (gamma of R1 and R2); it falls to a tenth
+    along a cosine."""
     penalty_every: int = 8
     """Updates between two in which the penalty is counted, that many times as much."""
     augment: Policy = "geometry"
@@ -231,6 +234,8 @@ def gan_update(config: Train, g: keras.Model, d: keras.Model, g_opt: Any, d_opt:
 
     from shared.training.steps import input_gradient, value_and_grad
 
+    penalty = falling(config.penalty, config)
+
     def norm(gradients):
         return ops.sqrt(sum(ops.sum(ops.square(ops.cast(gradient, "float32"))) for gradient in gradients))
 
@@ -255,7 +260,7 @@ def gan_update(config: Train, g: keras.Model, d: keras.Model, g_opt: Any, d_opt:
             of_photos, of_paintings = ops.split(scores, 2)
             loss = ops.mean(ops.softplus(of_paintings - of_photos))
             right = ops.mean(ops.cast(of_photos > of_paintings, "float32"))
-            return loss + config.penalty / 2 * config.penalty_every * slope, loss, right, slope
+            return loss + penalty(d_opt.iterations) / 2 * config.penalty_every * slope, loss, right, slope
 
         (_, d_loss, right, slope), d_gradients = value_and_grad(critic_loss, d.trainable_variables)
         d_opt.apply(d_gradients, d.trainable_variables)
@@ -302,12 +307,19 @@ def checked(config: Train) -> Train:
     return settings.begin(config, config.run, config.resume)
 
 
+def falling(start: float, config: Train) -> Callable:
+    """From `start` to a tenth of it along a cosine, over the updates of the run."""
+    import keras
+
+    return keras.optimizers.schedules.CosineDecay(start, -(-config.images // config.batch), alpha=0.1)
+
+
 def adversaries(config: Train) -> Owners:
     """Generator, critic and their optimizers, built; the generator's averages its weights."""
     import keras
 
     networks = generator(config), critic(config)
-    rate = keras.optimizers.schedules.CosineDecay(config.learning_rate, -(-config.images // config.batch), alpha=0.1)
+    rate = falling(config.learning_rate, config)
     momentum = max(1 - config.batch / (config.average * config.images), 0.0)
     averaging = {"use_ema": True, "ema_momentum": momentum}, {}
     optimizers = [keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99, **more) for more in averaging]
@@ -351,9 +363,6 @@ def learner(
 
 def fit(config: Train, faces: np.ndarray, held_out: np.ndarray) -> float:
     """The training itself; returns the best score, minus the kernel distance to the faces held out."""
-    from shared.training import loop
-    from shared.training.fitting import averaged
-
     g, d, g_opt, _ = owners = adversaries(config)
     paint, (features, kind) = painter(g), judge_features()
     fixed = np.random.default_rng(config.seed).standard_normal((JUDGED, config.latent), np.float32)
@@ -414,9 +423,6 @@ def train(config: Train) -> None:
     """Learn to paint faces from photos; Ctrl-C saves, --resume goes on."""
     config = checked(config)
     faces, held_out = load_splits(config.data, config.crop, "train", "validation")
-    cli.import_keras()
-    from shared.training import devices
-
     with devices.setup(config.seed, config.precision, config.replicas) as device:
         cli.say(f"Training on {device.description}.")
         best = fit(config, faces, held_out)
@@ -469,6 +475,11 @@ def evaluate(config: Evaluate) -> None:
 # ---------------------------------------------------------------------------------------------------------- Demo
 
 
+def draw_latents(seed: int, count: int, network: keras.Model) -> np.ndarray:
+    """Latents (count, latent); of the same seed the first ones are the same, however many."""
+    return np.random.default_rng(seed).standard_normal((count, network.input_shape[1]))
+
+
 def paint(config: Paint) -> None:
     """Paint a sheet of new faces, or an animation that goes from face to face."""
     count = config.count if config.count is not None else 8 if config.interpolate else 64
@@ -479,7 +490,7 @@ def paint(config: Paint) -> None:
     if config.interpolate:
         media.Film(path)  # a wrong ending is refused before the work, not after it
     network, _ = load(config.model)
-    latents = np.random.default_rng(config.seed).standard_normal((count, network.input_shape[1]))
+    latents = draw_latents(config.seed, count, network)
     began_s = time.perf_counter()
     faces = painter(network)(config.truncation * (tour(latents, 24) if config.interpolate else latents))
     took = f"painted in {time.perf_counter() - began_s:.1f} s"

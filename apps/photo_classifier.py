@@ -37,6 +37,7 @@ from shared.data import photos as photo_data
 from shared.data.images import crop_square, load_image, named_files, random_crop, resize, sample_photos
 from shared.data.labelled import labelled_photos
 from shared.panel import bar_panel
+from shared.training import devices, fitting
 
 if TYPE_CHECKING:
     import keras
@@ -152,13 +153,6 @@ def photo_network(size: int, classes: int) -> keras.Model:
     return keras.Model(photo, logits, name=APP)
 
 
-def imagenet_weights() -> list[np.ndarray]:
-    """Of MobileNetV2, which Keras downloads once."""
-    keras = cli.import_keras()
-    with classifiers.downloading("MobileNetV2's ImageNet weights"):
-        return keras.applications.MobileNetV2(weights="imagenet").get_weights()
-
-
 def filled(network: keras.Model, weights: list[np.ndarray], rows: list[int | None]) -> keras.Model:
     """The network with `weights`: its class n is their class rows[n], or where that is None a new one."""
     *features, kernel, bias = weights
@@ -269,10 +263,8 @@ def fit(config: Train, data: photo_data.Photos, held: photo_data.Photos) -> floa
     """The training itself; returns the best validation loss."""
     import keras
 
-    from shared.training import fitting
-
     labels, wnids = classifiers.imagenet_classes()
-    weights, teacher = imagenet_weights(), None
+    weights, teacher = classifiers.imagenet_weights(), None
     if config.adversarial:
         places = {wnid: n for n, wnid in enumerate(wnids)}
         rows, wnids = [places.get(name) for name in data.classes], data.classes
@@ -368,9 +360,6 @@ def train(config: Train) -> None:
     cli.loading("the photos")
     data, held = photo_data.read(sources, config.held_out, config.seed)
     data = data.take(np.arange(len(data))[: config.photos or None])
-    cli.import_keras()
-    from shared.training import devices
-
     with devices.setup(config.seed, config.precision) as device:
         cli.say(f"Training on {device.description}.")
         best = fit(config, data, held)
@@ -379,12 +368,12 @@ def train(config: Train) -> None:
     print(f"Try it: python apps/{APP}.py --model {config.run}")
 
 
-def find(model: str) -> victims.Victim:
-    """A classifier by name; UserError if there is none of that name, or not yet."""
+def find(model: str, batch: int = BATCH) -> victims.Victim:
+    """A classifier by name, for so many photos at a time; UserError if there is none of that name, or not yet."""
     if model in (APP, ROBUST) and not (zoo.MODELS / model).is_dir():
         how = "train --adversarial" if model == ROBUST else "train"
         raise cli.UserError(f"there is no {model} in the box yet: make one with `python apps/{APP}.py {how}`.")
-    return victims.find(model, BATCH)
+    return victims.find(model, batch)
 
 
 def seen_by(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,20 +27,35 @@ class Game:
     seed: int
     sticky: float
     score: float = 0.0
-    finished: bool = False  # False: cut off after CAP agent steps
+    finished: bool = False  # False: cut off
     actions: list[int] = field(default_factory=list)  # one an agent step
     values: list[np.ndarray] = field(default_factory=list)  # Q-values, float32 (actions,), before each action
 
 
-def play_game(policy: Policy, name: str, *, seed: int, epsilon: float, sticky: float) -> Game:
-    """Play one game of at most 5 minutes, without pictures, telling the score as it goes."""
+def tell_terminal(game: Game) -> None:
+    """Say how far it is where a person watches stderr."""
+    if at_terminal():
+        say(f"\rPlaying ... step {len(game.actions):,}, score {game.score:.0f} ", end="")
+
+
+def play_game(
+    policy: Policy,
+    name: str,
+    *,
+    seed: int,
+    epsilon: float,
+    sticky: float,
+    cap: int | None = None,
+    tell: Callable[[Game], None] = tell_terminal,
+) -> Game:
+    """Play one game of at most `cap` agent steps (5 minutes) without pictures; `tell` it every 100 of them."""
     games, record = Games(name, 1, seed=seed, sticky=sticky, threads=1), Game(name, seed, sticky)
-    for turn in play(policy, games, epsilon=epsilon, cap=CAP, seed=seed):
+    for turn in play(policy, games, epsilon=epsilon, cap=cap or CAP, seed=seed):
         record.score, record.finished = float(turn.scores[0]), not turn.playing[0]
         record.actions.append(int(turn.actions[0]))
         record.values.append(turn.values[0])
-        if len(record.actions) % 100 == 0 and at_terminal():
-            say(f"\rPlaying ... step {len(record.actions):,}, score {record.score:.0f} ", end="")
+        if len(record.actions) % 100 == 0:
+            tell(record)
     games.close()
     if at_terminal():
         say("\r" + " " * 50, end="\r")

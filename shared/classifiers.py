@@ -1,4 +1,4 @@
-"""What a classifier's logits mean: probabilities, how far they can be trusted, and the names of ImageNet's classes."""
+"""What a classifier's logits mean, and how far they can be trusted; ImageNet's names of classes and weights."""
 
 from __future__ import annotations
 
@@ -41,6 +41,13 @@ def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:
     with downloading("the names of ImageNet's classes"):
         best = keras.applications.imagenet_utils.decode_predictions(np.eye(1000), top=1)
     return tuple(name.replace("_", " ") for ((_, name, _),) in best), tuple(wnid for ((wnid, _, _),) in best)
+
+
+def imagenet_weights() -> list[np.ndarray]:
+    """Of MobileNetV2, which Keras downloads once; the last two are the classes'. UserError without a network."""
+    keras = import_keras()
+    with downloading("MobileNetV2's ImageNet weights"):
+        return keras.applications.MobileNetV2(weights="imagenet").get_weights()
 
 
 @contextmanager

@@ -86,7 +86,9 @@ def _parse(command: Command, words: list[str], prog: str, about: str) -> Any:
 
 
 def _overview(doc: str | None, verbs: Mapping[str, Command], prog: str) -> str:
-    width = max(map(len, verbs), default=0)
+    if not verbs:
+        return _first_paragraph(doc)
+    width = max(map(len, verbs))
     lines = [f"  {name:{width}}  {_first_paragraph(f.__doc__).splitlines()[0]}" for name, f in verbs.items()]
     about = f"A first word chooses what to do (`{prog} WORD --help` tells more); without one, the demo runs:"
     return "\n".join([_first_paragraph(doc), "", about, *lines])

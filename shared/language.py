@@ -44,17 +44,18 @@ def block_judge(network: Any, batch: int = 64) -> Callable[..., np.ndarray]:
     return judge
 
 
-def speaker(network: Any, top_k: int = 0, top_p: float = 1.0, chunk: int = 64) -> Speak:
-    """The network as a writer: `speak(prompt ids, length, rng, temperature)` gives ids and log-probabilities.
+def speaker(network: Any, chunk: int = 64) -> Speak:
+    """The network as a writer: `speak(prompt ids, length, rng, temperature, ...)` gives ids and log-probabilities.
 
     What it gives begins after the prompt's first character; the others of the prompt are not chosen, but scored, at a
     temperature of 1. One compiled call writes `chunk` characters, one step after the other through the network's own
     layers and cells; chance comes from `rng`, so that a seed writes the same text on every backend, rounding aside.
 
+    Of the symbols it allows the `top_k` most likely (0 for all), and the most likely that together have the probability
+    `top_p`. Neither is compiled in, nor is the temperature.
+
     Args:
         network: as above.
-        top_k: choose among so many most likely symbols; 0 for all.
-        top_p: choose among the most likely symbols that together have this probability.
         chunk: characters in a call.
     """
     import_keras()
@@ -66,7 +67,7 @@ def speaker(network: Any, top_k: int = 0, top_p: float = 1.0, chunk: int = 64) -
     cells = [layer.cell for layer in network.layers if isinstance(layer, layers.LSTM)]
 
     def step(state, at):
-        (before, _, *memory), (given, chance, temperature) = state, at
+        (before, _, *memory), (given, chance, temperature, top_k, top_p) = state, at
         x, kept = table(ops.reshape(before, (1,))), []
         for n, cell in enumerate(cells):
             x, states = cell(x, memory[2 * n : 2 * n + 2])
@@ -83,14 +84,23 @@ def speaker(network: Any, top_k: int = 0, top_p: float = 1.0, chunk: int = 64) -
     compiled = compile_step(go_on, network, jit_compile=True)
     empty = [ops.zeros((1, size), network.compute_dtype) for cell in cells for size in cell.state_size]
 
-    def speak(prompt: np.ndarray, length: int, rng: np.random.Generator, temperature: float = 1.0) -> Pieces:
+    def speak(
+        prompt: np.ndarray,
+        length: int,
+        rng: np.random.Generator,
+        temperature: float = 1.0,
+        top_k: int = 0,
+        top_p: float = 1.0,
+    ) -> Pieces:
         state = [ops.convert_to_tensor(prompt[0], "int32"), ops.zeros(()), *empty]
         total = len(prompt) - 1 + length
         given = np.full(total + chunk, -1, np.int32)
         given[: len(prompt) - 1] = prompt[1:]
-        heat = np.full(chunk, temperature, np.float32)
+        heat, share = (np.full(chunk, value, np.float32) for value in (temperature, top_p))
+        most = np.full(chunk, top_k or network.output_shape[-1], np.int32)
         for start in range(0, total, chunk):
-            ids, scores, state = compiled(state, given[start : start + chunk], rng.random(chunk, np.float32), heat)
+            chances = rng.random(chunk, np.float32)
+            ids, scores, state = compiled(state, given[start : start + chunk], chances, heat, most, share)
             yield np.asarray(ids)[: total - start], np.asarray(scores)[: total - start]
 
     return speak
@@ -102,14 +112,14 @@ def collect(pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate(ids), np.concatenate(scores)
 
 
-def _choose(logits: Any, chance: Any, top_k: int, top_p: float) -> Any:
+def _choose(logits: Any, chance: Any, top_k: Any, top_p: Any) -> Any:
     """The symbol that a number from 0 to 1 falls on when the allowed ones, the likeliest first, are laid end to end."""
     from keras import ops
 
     symbols = logits.shape[0]
     likely, ids = ops.top_k(ops.softmax(logits), symbols)
     before = ops.cumsum(likely) - likely
-    allowed = ops.logical_and(before < top_p, np.arange(symbols) < (top_k or symbols))
+    allowed = ops.logical_and(before < top_p, ops.arange(symbols) < top_k)
     sums = ops.cumsum(ops.where(allowed, likely, 0.0))
     place = ops.sum(ops.cast(sums <= chance * sums[-1], "int32"))
     return ops.cast(ops.take(ids, ops.minimum(place, symbols - 1)), "int32")

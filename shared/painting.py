@@ -45,6 +45,16 @@ def tour(latents: np.ndarray, frames: int) -> np.ndarray:
     return (sum(parts) / np.sin(angles)).reshape(-1, latents.shape[1])
 
 
+def added(latents: np.ndarray, signs: Sequence[float]) -> np.ndarray:
+    """The sum of latents (n, latent), each times its sign, as long as they are on average: (1, latent).
+
+    Vectors of faces add up to faces: a smiling woman, less a woman, plus a man (Radford et al. 2015,
+    arXiv:1511.06434). What is much longer or shorter than a sample of the normal distribution is no face.
+    """
+    total = np.asarray(signs, float) @ latents
+    return (total * np.linalg.norm(latents, axis=1).mean() / max(np.linalg.norm(total), 1e-9))[None]
+
+
 # ------------------------------------------------------------------------------------------- Sheets and films
 
 

@@ -114,7 +114,7 @@ def open_images(data: str | Path, split: str = "train") -> ImageSet:
 
 
 def _folder(folder: Path, split: str) -> ImageSet:
-    pictures = _split_pictures(folder)
+    pictures = split_pictures(folder)
     names = list(dict.fromkeys(name for name, _, _ in pictures))
     if not pictures:
         raise UserError(f"{folder} has no pictures in it; give a folder of .jpg or .png files.")
@@ -128,7 +128,7 @@ def _folder(folder: Path, split: str) -> ImageSet:
     return _files([root / picture for root, picture in chosen], labels, classes)
 
 
-def _split_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
+def split_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
     """(split, root, path below the root) of every picture; a root holds pictures or class folders."""
     inside = {entry.name for entry in folder.iterdir() if entry.is_dir()}
     named = {name: split for split, aliases in SPLIT_FOLDERS.items() for name in aliases if name in inside}

@@ -206,8 +206,8 @@ def crop_square(image: np.ndarray, size: int, share: float = 1.0) -> np.ndarray:
     return resize(image[top : top + side, left : left + side], size, size)
 
 
-def random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator) -> np.ndarray:
-    """A part of a picture (H, W, 3), maybe mirrored: a `smallest` share of its area or more, up to 4:3 wider or higher.
+def random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator, mirror: bool = True) -> np.ndarray:
+    """A part of a picture (H, W, 3), if it may be mirrored or not: a `smallest` share of its area or more, up to 4:3.
 
     The "random resized crop" of Szegedy et al. 2015, arXiv:1409.4842, before it is resized. A view, not a copy.
     """
@@ -215,7 +215,7 @@ def random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator) ->
     shares = np.minimum((side * stretch, side / stretch), 1)
     height, width = np.maximum(image.shape[:2] * shares, 1).astype(int)
     top, left = rng.integers(image.shape[0] - height + 1), rng.integers(image.shape[1] - width + 1)
-    return image[top : top + height, left : left + width][:, :: rng.choice((1, -1))]
+    return image[top : top + height, left : left + width][:, :: rng.choice((1, -1)) if mirror else 1]
 
 
 def fit_within(image: np.ndarray, longest: int) -> np.ndarray:

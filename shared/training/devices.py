@@ -10,6 +10,7 @@ What a backend would ignore without a word is refused here in a sentence.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import re
@@ -154,13 +155,18 @@ def _replicated(backend: str, names: list[str]) -> contextlib.AbstractContextMan
     if len(names) == 1:
         return contextlib.nullcontext()
     if backend == "tensorflow":
-        import tensorflow as tf
-
-        with held_stderr():
-            return tf.distribute.MirroredStrategy(names).scope()
+        return _mirrored(*names).scope()
     import keras
 
     return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope()
+
+
+@functools.cache  # every strategy numbers its reductions from 100: a second one would run into those of the first
+def _mirrored(*names: str) -> Any:
+    import tensorflow as tf
+
+    with held_stderr():
+        return tf.distribute.MirroredStrategy(list(names))
 
 
 def _describe(backend: str, precision: str, replicas: int, device: _Device) -> str:

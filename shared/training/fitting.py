@@ -55,8 +55,9 @@ def fit(
     judge: Callable[[], float],
     keep: Callable[[int, float], None],
     resume: bool = False,
+    score: str | None = None,
 ) -> float:
-    """Fit a compiled network whose optimizer averages weights (`adamw`); return the best validation loss.
+    """Fit a compiled network whose optimizer averages weights (`adamw`); return the best validation loss, or score.
 
     Args:
         network: stateful recurrent layers begin each epoch from zero.
@@ -64,9 +65,10 @@ def fit(
         folder: of the run: metrics.jsonl, curve.png, checkpoints/, best.json.
         epochs: in all, those before a resume included.
         steps: batches in an epoch.
-        judge: the validation loss with the averaged weights, which are in the network then; may print a sample.
+        judge: the validation loss (or score) with the averaged weights, in the network then; may print a sample.
         keep: called with the epoch and its loss when it is the best so far; saves the model.
         resume: go on from the newest checkpoint in `folder`.
+        score: the name of what `judge` gives, if more of it is better; by default it is a loss, val_loss.
 
     Raises:
         SystemExit: with 130, when Ctrl-C or SIGTERM asked to stop.
@@ -75,7 +77,7 @@ def fit(
     with interruptible() as stop:
         checkpoint = fit_checkpoint(folder / "checkpoints", network, resume, stop)
         first = checkpoint.initial_epoch
-        judging = _judging(network, judge, keep, folder / "best.json", resume=first > 0)
+        judging = _judging(network, judge, keep, folder / "best.json", score, resume=first > 0)
         with RunLog(folder, epochs * steps, "batches", first * steps if resume else None) as log:
             network.fit(
                 batches(first),
@@ -86,7 +88,7 @@ def fit(
                 shuffle=False,
                 verbose=0,
             )
-    log.plot(("loss", "val_loss"))
+    log.plot(*(("loss", score) if score else (("loss", "val_loss"),)))
     return judging.best
 
 
@@ -108,11 +110,13 @@ def averaged(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Ite
             variable.assign(value)
 
 
-def _judging(network: keras.Model, judge: Any, keep: Any, record: Path, resume: bool) -> Any:
+def _judging(network: keras.Model, judge: Any, keep: Any, record: Path, score: str | None, resume: bool) -> Any:
     import keras
 
+    sign = -1 if score else 1
+
     class Judging(keras.callbacks.Callback):
-        best: float = json.loads(record.read_text()) if resume and record.exists() else math.inf
+        best: float = json.loads(record.read_text()) if resume and record.exists() else sign * math.inf
 
         def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
             for layer in network.layers:
@@ -121,11 +125,11 @@ def _judging(network: keras.Model, judge: Any, keep: Any, record: Path, resume: 
 
         def on_epoch_end(self, epoch: int, logs: dict) -> None:
             with averaged(network, network.optimizer):
-                logs["val_loss"] = loss = judge()
-                if loss < self.best:
-                    keep(epoch + 1, loss)
+                logs[score or "val_loss"] = value = judge()
+                if sign * value < sign * self.best:
+                    keep(epoch + 1, value)
                     with write_atomically(record) as temporary:
-                        temporary.write_text(json.dumps(loss))
-                    self.best = loss
+                        temporary.write_text(json.dumps(value))
+                    self.best = value
 
     return Judging()

@@ -68,7 +68,7 @@ def small_world():
     cli.import_keras()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "photo_network", tiny)
-        patch.setattr(app, "imagenet_weights", lambda: build(tiny(32, 6)).get_weights())
+        patch.setattr(classifiers, "imagenet_weights", lambda: build(tiny(32, 6)).get_weights())
         patch.setattr(app, "TEACHER_SIZE", 40)
         patch.setattr(classifiers, "imagenet_classes", lambda: CLASSES)
         yield
@@ -143,13 +143,13 @@ def test_imagenets_weights_without_a_network(monkeypatch, tmp_path, tinted, caps
         raise Exception("URL fetch failure on https://example.org: None -- no network")
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
-    monkeypatch.setattr(app, "imagenet_weights", REAL_WEIGHTS)
+    monkeypatch.setattr(classifiers, "imagenet_weights", REAL_WEIGHTS)
     said = sentence(capsys, "train", "--data", tinted, "--run", "run", *TINY)
     assert "MobileNetV2's ImageNet weights must be downloaded once" in said
     assert "connect to the network" in said
 
 
-REAL_WEIGHTS = app.imagenet_weights
+REAL_WEIGHTS = classifiers.imagenet_weights
 
 
 def test_divergence():

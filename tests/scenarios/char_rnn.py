@@ -65,8 +65,8 @@ def char_rnn_writes() -> dict:
 
     network, prompt = tiny(), np.array([1, 2, 3])
 
-    def text(length, temperature, **rules):
-        ids, scores = collect(speaker(network, **rules)(prompt, length, np.random.default_rng(5), temperature))
+    def text(length, temperature, chunk=64, **rules):
+        ids, scores = collect(speaker(network, chunk)(prompt, length, np.random.default_rng(5), temperature, **rules))
         return {"ids": ids.tolist(), "scores": scores.tolist()}
 
     return {"greedy": text(150, 1.0, top_k=1), "chance": text(40, 0.7, top_p=0.9), "chunks": text(40, 0.7, chunk=7)}

@@ -17,9 +17,8 @@ def train_tiny(updates: int = 4) -> dict:
 
     config = app.Train(batch=4, latent=5, width=2, critic_width=2, penalty_every=2, augment="all")
     g, d = build(app.generator(config), 1), build(app.critic(config), 2)
-    d.set_weights(
-        [0.3 * weight for weight in d.get_weights()]
-    )  # gentle slopes: nothing runs away from a rounding error
+    # gentle slopes: nothing runs away from a rounding error
+    d.set_weights([0.3 * weight for weight in d.get_weights()])
     averaging = {"use_ema": True, "ema_momentum": 0.5}, {}
     optimizers = [keras.optimizers.SGD(0.01, momentum=0.5, name=f"sgd_{n}", **averaging[n]) for n in range(2)]
     for network, optimizer in zip((g, d), optimizers, strict=True):
@@ -43,3 +42,12 @@ def gan_faces() -> dict:
 
     photos = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     return train_tiny() | {"features": distances.random_features()(photos)[:, ::16].tolist()}
+
+
+@scenario
+def gan_faces_on_two_replicas() -> dict:
+    """The same with half of the batch on each of two devices, and the noise drawn on the host."""
+    from shared.training import devices
+
+    with devices.setup(seed=0, precision="float32", replicas=2) as device:
+        return train_tiny() | {"replicas": device.replicas}

@@ -31,6 +31,19 @@ def test_a_game_is_recorded(game):
     assert game.score == sum(points for _, points in atari.replay_screens("breakout", game.actions, seed=3))
 
 
+def test_a_game_is_cut_off_where_one_says_and_told_on_the_way():
+    told = []
+    serve = {"seed": 3, "epsilon": 0.1, "sticky": 0.0}
+    short = play_game(
+        lambda o: np.float32([[0, 0, 1, 0]]),
+        "breakout",
+        **serve,
+        cap=230,
+        tell=lambda game: told.append(len(game.actions)),
+    )
+    assert (short.finished, len(short.actions), told) == (False, 230, [100, 200])
+
+
 def test_a_game_that_hangs_is_cut_off(monkeypatch):
     monkeypatch.setattr(atari_film, "CAP", 40)
     hanging = play_game(lambda o: np.float32([[1, 0, 0, 0]]), "breakout", seed=1, epsilon=0.0, sticky=0.0)

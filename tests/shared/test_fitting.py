@@ -64,3 +64,15 @@ def test_resume_knows_the_best_so_far(tmp_path):
     assert fitting.fit(line(), ones, tmp_path, epochs=1, steps=2, judge=lambda: 0.7, keep=lambda *k: None) == 0.7, (
         "anew"
     )
+
+
+def test_of_a_score_more_is_better(tmp_path):
+    kept, given = [], iter([5.0, 4.0, 7.0])
+    course = {"judge": lambda: next(given), "keep": lambda *k: kept.append(k), "score": "cider"}
+    assert fitting.fit(line(), ones, tmp_path, epochs=3, steps=2, **course) == 7.0
+    assert kept == [(1, 5.0), (3, 7.0)]
+    records = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [r["cider"] for r in records if "cider" in r] == [5.0, 4.0, 7.0]
+    given = iter([6.0])
+    assert fitting.fit(line(), ones, tmp_path, epochs=4, steps=2, resume=True, **course) == 7.0
+    assert len(kept) == 2

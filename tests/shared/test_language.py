@@ -24,8 +24,8 @@ def log_probabilities(network, ids: np.ndarray, temperature: float = 1.0) -> np.
     return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
 
 
-def write(network, prompt, length: int, seed: int = 0, temperature: float = 1.0, **rules):
-    return collect(speaker(network, **rules)(np.array(prompt), length, np.random.default_rng(seed), temperature))
+def write(network, prompt, length: int, seed: int = 0, temperature: float = 1.0, chunk: int = 64):
+    return collect(speaker(network, chunk)(np.array(prompt), length, np.random.default_rng(seed), temperature))
 
 
 def test_a_text_is_scored_as_the_network_scores_it(network):
@@ -57,8 +57,8 @@ def test_the_first_of_the_prompt_is_not_given_back(network):
 
 @pytest.mark.parametrize(("rules", "seen"), [({"top_k": 1}, 1), ({"top_k": 3}, 3), ({"top_p": 0.001}, 1), ({}, 11)])
 def test_top_k_and_top_p_leave_out_the_unlikely(network, rules, seen):
-    speak = speaker(network, chunk=1, **rules)
-    first = {int(next(speak(np.array([5]), 1, np.random.default_rng(seed), 3.0))[0][0]) for seed in range(300)}
+    speak = speaker(network, chunk=1)
+    first = {int(next(speak(np.array([5]), 1, np.random.default_rng(seed), 3.0, **rules))[0][0]) for seed in range(300)}
     likely = np.argsort(-log_probabilities(network, np.array([5], "int32"))[0])
     assert first <= set(likely[:seen].tolist())
     assert len(first) == seen if seen < 11 else len(first) > 5
@@ -68,8 +68,8 @@ def test_top_p_takes_the_fewest_that_reach_it(network):
     probabilities = np.exp(log_probabilities(network, np.array([5], "int32"))[0])
     likely = np.argsort(-probabilities)
     share = float(probabilities[likely[:3]].sum() - probabilities[likely[2]] / 2)  # within the third
-    speak = speaker(network, top_p=share, chunk=1)
-    first = {int(next(speak(np.array([5]), 1, np.random.default_rng(seed)))[0][0]) for seed in range(300)}
+    speak = speaker(network, chunk=1)
+    first = {int(next(speak(np.array([5]), 1, np.random.default_rng(seed), top_p=share))[0][0]) for seed in range(300)}
     assert first == set(likely[:3].tolist())
 
 

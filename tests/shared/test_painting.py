@@ -53,6 +53,18 @@ def test_a_tour_of_one_place_or_of_none():
     np.testing.assert_array_equal(painting.tour(np.zeros((2, 4)), 3), 0)
 
 
+def test_faces_add_up_to_one_as_far_out_as_they_are():
+    latents = normal(3, 128)
+    lengths = np.linalg.norm(latents, axis=1)
+    np.testing.assert_allclose(painting.added(latents[:1], [1]), latents[:1])
+    total = painting.added(latents, [1, 1, -1])
+    assert total.shape == (1, 128)
+    assert np.linalg.norm(total) == pytest.approx(lengths.mean())
+    direction = latents[0] + latents[1] - latents[2]
+    np.testing.assert_allclose(total[0] / np.linalg.norm(total), direction / np.linalg.norm(direction))
+    np.testing.assert_array_equal(painting.added(latents[[0, 0]], [1, -1]), 0)
+
+
 def test_sheets_make_a_film_in_their_order(tmp_path):
     for n, name in enumerate(("000100", "000020")):
         painting.save_sheet(tmp_path / "sheets" / f"{name}.jpg", np.full((6, 4, 4, 3), 255 * n, np.uint8), columns=3)

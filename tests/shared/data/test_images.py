@@ -554,3 +554,9 @@ def test_no_exif_is_none(tmp_path):
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
     assert exif_of_upright(tmp_path / "torn.jpg") == b""
     assert exif_of_upright(tmp_path / "missing.jpg") == b""
+
+
+def test_a_random_crop_is_mirrored_only_if_it_may_be():
+    rng, image = np.random.default_rng(0), np.tile(np.arange(50), (50, 1))[..., None]
+    crops = [random_crop(image, 0.3, rng, mirror=False) for _ in range(50)]
+    assert all(crop[0, 0] < crop[0, -1] for crop in crops)

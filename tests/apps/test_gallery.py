@@ -1,0 +1,439 @@
+"""The page in the browser: every tab's job with tiny models, in sentences where it cannot be done, and no way out."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps import char_rnn, colorizer, dqn_breakout, gan_faces, image_captioner, photo_classifier
+from apps import gallery as app
+from shared import cli, zoo
+from shared.data.captions import Vocabulary
+from shared.data.images import crop_square, fit_within, load_image
+from shared.media import save_image
+from shared.page import SIDE, opened
+
+ROOT = Path(__file__).parents[2]
+SECRET = "nobody may read this"
+SEEN = 16
+NEEDS_GRADIO = "Gradio is not installed: pip install -r requirements-gallery.txt -c constraints.txt"
+
+
+def classifier() -> object:
+    """Looks at the mean colour: red, green or blue."""
+    keras = cli.import_keras()
+    layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(3)]
+    model = keras.Sequential([keras.Input((SEEN, SEEN, 3)), *layers])
+    weights = np.tile(8 / SEEN**2 * np.eye(3), (SEEN**2, 1))
+    model.layers[-1].set_weights([weights + np.random.default_rng(0).normal(0, 0.005, weights.shape), np.zeros(3)])
+    return model
+
+
+@pytest.fixture(scope="module")
+def box(tmp_path_factory) -> Path:
+    """saved_models with a tiny network for every app."""
+    folder, rng = tmp_path_factory.mktemp("saved_models"), np.random.default_rng(0)
+    cli.import_keras()
+    zoo.save(dqn_breakout.q_network(4), folder / "dqn_breakout", {})
+    symbols = "\n " + "".join(map(chr, range(65, 91)))
+    writer = char_rnn.char_model(len(symbols), char_rnn.Train(layers=1, units=8, embedding=6))
+    zoo.save(writer, folder / char_rnn.APP, {"vocabulary": symbols})
+    for name in (photo_classifier.APP, photo_classifier.ROBUST):
+        zoo.save(classifier(), folder / name, {"labels": ["red", "green", "blue"]}, float16=False)
+    bins = colorizer.ColourBins.of(rng.uniform(-60, 60, (500, 2)).astype(np.float32), 0.5, 0.0)
+    painter = colorizer.colour_network(rng.normal(0, 1, len(bins.centres)), pretrained=False)
+    zoo.save(painter, folder / colorizer.APP, bins.record())
+    words = list("abcdefgh")
+    small = image_captioner.Train(size=64, units=16, layers=1, heads=2, hidden=16, longest=8)
+    captioner = image_captioner.caption_network(len(Vocabulary(words)), small, pretrained=False)
+    zoo.save(captioner, folder / image_captioner.APP, {"vocabulary": words})
+    zoo.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def gallery(box, tmp_path_factory):
+    """The open page with those models, and a client: (Gradio's Blocks, the client, the page's folder)."""
+    pytest.importorskip("gradio", reason=NEEDS_GRADIO)
+    import gradio_client
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(zoo, "MODELS", box)
+        patch.chdir(tmp_path_factory.mktemp("elsewhere"))
+        Path("secret.txt").write_text(SECRET, encoding="utf-8")
+        with opened(app.build) as blocks:
+            downloads = tmp_path_factory.mktemp("downloads")
+            yield (
+                blocks,
+                gradio_client.Client(blocks.local_url, download_files=downloads, verbose=False),
+                Path(os.environ["GRADIO_TEMP_DIR"]),
+            )
+
+
+@pytest.fixture(scope="module")
+def ask(gallery):
+    """`ask(name, *inputs)`: what the page answers."""
+    return lambda name, *inputs: gallery[1].predict(*inputs, api_name=f"/{name}")
+
+
+@pytest.fixture
+def refusal(ask):
+    """`refusal(name, *inputs)`: the sentence that the page shows instead of an answer."""
+    from gradio_client.exceptions import AppError
+
+    def sentence(name: str, *inputs: object) -> str:
+        with pytest.raises(AppError) as error:
+            ask(name, *inputs)
+        return str(error.value)
+
+    return sentence
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory):
+    """A reddish photo, not square, that is larger than what a tab works on; as a client uploads it."""
+    gradio_client = pytest.importorskip("gradio_client", reason=NEEDS_GRADIO)
+    path = tmp_path_factory.mktemp("photo") / "red.png"
+    save_image(path, np.random.default_rng(0).integers((120, 20, 20), (220, 90, 90), (900, 1500, 3)).astype(np.uint8))
+    return gradio_client.handle_file(str(path))
+
+
+# -------------------------------------------------------------------------------------------- Every tab does its job
+
+
+@pytest.mark.slow
+def test_atari_plays_and_films(ask):
+    film, score = ask("play", "breakout", 0.5, 5, 3)
+    with Image.open(film) as pictures:
+        assert (pictures.format, pictures.n_frames > 20) == ("WEBP", True)
+    assert re.fullmatch(r"\*\*\d+ points\*\* when the film ends, after 75 steps", score)
+    assert ask("play", "breakout", 0.5, 5, 3)[1] == score, "a seed plays the same game"
+
+
+def test_shakespeare_goes_on_from_the_prompt_while_one_reads(gallery):
+    job = gallery[1].submit("ROMEO", 0.8, 0, 200, api_name="/write")
+    job.result()
+    pieces = job.outputs()
+    assert len(pieces) > 2
+    assert pieces[-1].startswith("ROMEO")
+    assert len(pieces[-1]) == 205
+    assert all(later.startswith(earlier) for earlier, later in itertools.pairwise(pieces))
+
+
+def test_the_classifier_names_the_photo(ask, photo):
+    answer = ask("classify", photo, "photo_classifier")
+    assert answer["label"] == "red"
+    assert answer["confidences"][0]["label"] == "red"
+    assert sum(guess["confidence"] for guess in answer["confidences"]) == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(("method", "target"), [("fgsm", ""), ("pgd", "Blue")])
+def test_the_attack_gives_the_sheet_and_the_very_pixels(ask, photo, method, target):
+    sheet, kept = ask("attack", photo, 3, method, target, "photo_classifier")
+    assert load_image(sheet).shape[1] > 1000
+    small = crop_square(fit_within(load_image(photo["path"]), SIDE), SEEN)
+    assert np.abs(load_image(kept).astype(int) - small).max() == 3
+
+
+def test_colours_keep_the_lightness_and_obey(ask, photo):
+    from shared import lab
+
+    before, after = map(load_image, ask("colour", photo, 1.0, ""))
+    assert before.shape == after.shape == (768, 1280, 3)
+    assert np.abs(before.astype(int).max(-1) - before.min(-1)).max() <= 12, "grey, but for WebP"
+    assert np.ptp(after.astype(int), axis=-1).mean() > 10
+    assert np.abs(lab.lightness(after) - lab.lightness(before)).mean() < 2
+    _, grey = map(load_image, ask("colour", photo, 0.0, ""))
+    assert np.abs(grey.astype(int) - before).mean() < 2
+    _, told = map(load_image, ask("colour", photo, 1.0, "750,450,#0000ff\n10,10,#0000ff"))
+    assert told[380:388, 636:644, 2].mean() > after[380:388, 636:644, 2].mean() + 5, "pixels of the file, not of ours"
+
+
+def test_a_photo_is_described_and_where_it_looked(ask, photo):
+    sentence, looked = ask("describe", photo)
+    assert re.fullmatch(r"[a-h ]* \(\d+%\)", sentence)
+    assert load_image(looked).ndim == 3
+
+
+def test_faces_are_painted_added_and_turned(ask):
+    sheet = load_image(ask("faces", 7, 1.0))
+    assert sheet.shape == (1042, 1042, 3)
+    fourth = sheet[2:130, 2 + 3 * 130 : 130 + 3 * 130]
+    alone = load_image(ask("add", 7, 1.0, "4"))
+    assert np.abs(alone[::2, ::2].astype(int) - fourth).mean() < 12, "one face alone is itself"
+    both = load_image(ask("add", 7, 1.0, " 4+60 - 2"))
+    assert np.abs(both.astype(int) - alone).mean() > 1
+    with Image.open(ask("morph", 7, 1.0, "1 + 2 + 3")) as film:
+        assert film.n_frames == 3 * 24
+    with Image.open(ask("morph", 7, 1.0, "")) as film:
+        assert film.n_frames == app.COLUMNS * 24
+
+
+def test_a_tab_without_its_model_says_what_the_app_says(tmp_path, monkeypatch):
+    pytest.importorskip("gradio", reason=NEEDS_GRADIO)
+    monkeypatch.setattr(zoo, "MODELS", tmp_path)
+    blocks = app.build()
+    said = [block.value for block in blocks.blocks.values() if block.get_block_name() == "markdown"]
+    assert sum("in the box" in text for text in said) == len(app.TABS)
+    assert any("train one with `python apps/gan_faces.py train`" in text for text in said)
+    assert not blocks.fns, "and offers nothing else"
+
+
+# ------------------------------------------------------------------------------------------------- Wrong inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "inputs", "said"),
+    [
+        ("play", ("breakout", 2.0, 5, 1), "2"),
+        ("play", ("breakout", 0.1, 5, -1), "Seed is -1, and must be from 0"),
+        ("write", ("ROMEO", 0.8, -1, 200), "-1"),
+        ("add", (1, 1.0, "three"), "say which faces"),
+        ("add", (1, 1.0, ""), "say which faces"),
+        ("add", (1, 1.0, "1 + 65"), "A face's number is 65, and must be from 1 to 64"),
+        ("classify", (None, "photo_classifier"), "there is no photo yet: choose one."),
+    ],
+)
+def test_what_is_out_of_range(refusal, name, inputs, said):
+    assert said in refusal(name, *inputs)
+
+
+@pytest.mark.parametrize("length", [3000, 1e9])
+def test_nobody_orders_a_library(refusal, length):
+    assert "200" in refusal("write", "ROMEO", 0.8, 0, length)
+
+
+def test_nobody_orders_a_film_of_a_day(refusal):
+    assert "60" in refusal("play", "breakout", 0.1, 1e9, 1)
+
+
+def test_an_unknown_target_gets_near_ones(refusal, photo):
+    assert "has no class 'gren'. Did you mean green?" in refusal("attack", photo, 3, "fgsm", "gren", "photo_classifier")
+
+
+def test_a_hint_off_the_photo(refusal, photo):
+    assert "is off the picture, which is 1500 x 900 pixels" in refusal("colour", photo, 1.0, "1500,0,#ff0000")
+    assert "is not x,y,#rrggbb" in refusal("colour", photo, 1.0, "<img>")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("notes.txt", b"not a picture", "notes.txt is not a picture in a known format; save it as JPEG or PNG."),
+        ("empty.png", b"", "empty.png is empty; give a picture file."),
+        ("page.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", "page.svg is not a picture in a known format"),
+        ("print.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "print.eps is not a picture"),
+    ],
+)
+def test_what_is_no_photo(refusal, tmp_path, name, content, said):
+    from gradio_client import handle_file
+
+    (tmp_path / name).write_bytes(content)
+    for tab, more in (("classify", ("photo_classifier",)), ("colour", (1.0, ""))):
+        assert said in refusal(tab, handle_file(str(tmp_path / name)), *more)
+
+
+def test_too_many_pixels_are_refused_before_they_are_decoded(refusal, tmp_path):
+    from gradio_client import handle_file
+
+    Image.new("1", (9000, 9000)).save(tmp_path / "poster.png")
+    said = refusal("classify", handle_file(str(tmp_path / "poster.png")), "photo_classifier")
+    assert "poster.png has 9000 x 9000 pixels, more than the 64 million allowed" in said
+
+
+# ----------------------------------------------------------------------------------------------------- No way out
+
+
+def get(gallery, path: str):
+    import httpx
+
+    return httpx.get(gallery[0].local_url.rstrip("/") + path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/etc/passwd",
+        "{root}/README.md",
+        "secret.txt",
+        "{cwd}/secret.txt",
+        "{folder}/../../../../etc/passwd",
+        "{folder}/..%2f..%2f..%2fetc/passwd",
+        "..%5c..%5cetc/passwd",
+        "file:///etc/passwd",
+        "//etc/passwd",
+    ],
+)
+@pytest.mark.parametrize("route", ["/gradio_api/file=", "/file=", "/gradio_api/file/", "/static/", "/assets/"])
+def test_files_of_others_are_not_served(gallery, route, path):
+    answer = get(gallery, route + path.format(root=ROOT, cwd=os.getcwd(), folder=gallery[2]))
+    assert answer.status_code >= 400
+    assert "root:" not in answer.text
+    assert SECRET not in answer.text
+
+
+def call(gallery, name: str, *inputs: object) -> str:
+    """All that the server says to inputs that no client of Gradio's would send."""
+    import httpx
+
+    address = f"{gallery[0].local_url}gradio_api/call/{name}"
+    event = httpx.post(address, content=json.dumps({"data": inputs}), headers={"Content-Type": "application/json"})
+    answer = event if event.status_code >= 400 else httpx.get(f"{address}/{event.json()['event_id']}", timeout=60)
+    return answer.text
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/passwd", "secret.txt", "file:///etc/passwd", "{cwd}/secret.txt", "{root}/docs/README.md"]
+)
+def test_an_input_cannot_name_a_file_of_the_server(gallery, path):
+    given = {"path": path.format(root=ROOT, cwd=os.getcwd()), "meta": {"_type": "gradio.FileData"}}
+    for tab, more in (("classify", ("photo_classifier",)), ("colour", (1.0, ""))):
+        said = call(gallery, tab, given, *more)
+        assert "event: error" in said
+        assert "event: complete" not in said
+        assert "root:" not in said
+        assert SECRET not in said
+
+
+def test_an_input_of_another_type_is_an_error_and_the_page_goes_on(gallery, ask, photo):
+    for inputs in (({"x": 1}, "photo_classifier"), ([1, 2], "photo_classifier"), (7, 7), ("photo",), ()):
+        said = call(gallery, "classify", *inputs)
+        assert "event: complete" not in said
+    assert "event: complete" not in call(gallery, "play", "breakout", 0.1, float("nan"), 1)
+    assert "event: complete" not in call(gallery, "faces", "one", "two")
+    assert ask("classify", photo, "photo_classifier")["label"] == "red"
+
+
+def test_the_server_fetches_nothing_for_others(gallery):
+    """A path that is an address on this computer or its network is not visited."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(1)
+        address = f"http://127.0.0.1:{listener.getsockname()[1]}/photo.png"
+        given = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
+        assert "event: error" in call(gallery, "classify", given, "photo_classifier")
+        with pytest.raises(TimeoutError):
+            listener.accept()
+
+
+@pytest.mark.parametrize("model", ["../secret", "ResNet50", "/etc", "photo_classifier/../photo_classifier"])
+def test_only_models_of_the_box_are_loaded(refusal, photo, model):
+    assert "not in the list of choices" in refusal("classify", photo, model)
+    assert "not in the list of choices" in refusal("attack", photo, 3, "fgsm", "", model)
+    assert "not in the list of choices" in refusal("play", model, 0.1, 5, 1)
+
+
+def test_a_large_upload_is_refused(gallery):
+    import httpx
+
+    before = {path for path in gallery[2].rglob("*") if path.is_file()}
+    content = b"\0" * (26 << 20)
+    answer = httpx.post(gallery[0].local_url + "gradio_api/upload", files={"files": ("large.png", content)}, timeout=60)
+    assert answer.status_code == 413
+    assert {path for path in gallery[2].rglob("*") if path.is_file()} == before, "nothing of it is left"
+
+
+def test_all_files_are_in_the_pages_folder(gallery, ask, photo):
+    ask("colour", photo, 1.0, "")
+    assert [path.name for path in Path.cwd().iterdir()] == ["secret.txt"]
+    assert any(path.suffix == ".webp" for path in gallery[2].rglob("*"))
+
+
+def test_only_this_computer_is_listened_to(gallery):
+    import psutil
+
+    port = int(gallery[0].local_url.rstrip("/").rsplit(":", 1)[1])
+    open_ports = [c.laddr for c in psutil.Process().net_connections("inet") if c.status == psutil.CONN_LISTEN]
+    assert {address.ip for address in open_ports if address.port == port} == {"127.0.0.1"}
+
+
+def test_the_page_names_no_address_but_its_own(gallery):
+    shell = get(gallery, "/").text
+    config = get(gallery, "/config").json()
+    assert not config["analytics_enabled"]
+    assert not re.findall(r"""(?:src|href)\s*=\s*["']?https?://(?!127\.0\.0\.1)[^"'\s>]+""", shell)
+    for sheet in ("/theme.css", *re.findall(r'href="\.?(/[^"]+\.css)"', shell)):
+        assert not re.findall(r"(?:url\(|@import)\s*[\"']?https?://[^)\"']+", get(gallery, sheet).text), sheet
+
+
+# -------------------------------------------------------------------------------------------------- Small parts
+
+
+@pytest.mark.parametrize(
+    ("terms", "faces"),
+    [("7", [(1, 6)]), ("3 + 17 - 5", [(1, 2), (1, 16), (-1, 4)]), ("-1+64", [(-1, 0), (1, 63)])],
+)
+def test_faces_to_add(terms, faces):
+    assert app.parsed(terms) == faces
+
+
+@pytest.mark.parametrize("terms", [None, "", "+", "1 ++ 2", "0", "65", "1.5", "1 2 x", "9" * 5000, "1" + "+1" * 99])
+def test_what_are_no_faces(terms):
+    with pytest.raises(cli.UserError):
+        app.parsed(terms)
+
+
+@pytest.mark.parametrize("colour", ["#8b1a2b", "#8b1a2bff", "rgba(139, 26, 43, 1)", "rgba(139.2, 26.1, 42.8, 0.5)"])
+def test_colours_of_any_browser(colour):
+    assert app.hexadecimal(colour) == "#8b1a2b"
+
+
+def test_a_hint_is_a_pixel_of_the_file():
+    hint = app.hint_on(np.zeros((50, 100, 3), np.uint8), (500, 1000), "999,499,#010203")
+    assert (hint.x, hint.y, hint.rgb) == (99, 49, (1, 2, 3))
+
+
+# ------------------------------------------------------------------------------------------------- The command
+
+
+def command(*words: str, **options) -> subprocess.Popen:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen([sys.executable, str(ROOT / "apps" / "gallery.py"), *words], **pipes, **options)
+
+
+def test_help_does_not_wait_for_gradio(tmp_path):
+    program = (
+        "import sys; sys.argv = ['gallery.py', '--help']; from apps import gallery\n"
+        "try: gallery.cli.run(gallery.__doc__, gallery.serve, {})\n"
+        "finally: print('LOADED', {'gradio', 'keras'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert "--port" in done.stdout
+    assert "LOADED set()" in done.stdout
+    assert "first word" not in done.stdout, "it has no verbs"
+
+
+def test_a_port_that_is_taken(gallery):
+    port = int(gallery[0].local_url.rstrip("/").rsplit(":", 1)[1])
+    with (
+        pytest.raises(cli.UserError, match=f"cannot listen at 127.0.0.1, port {port}"),
+        opened(app.build, port=port),
+    ):
+        pass
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_closes_the_page_and_leaves_nothing(tmp_path, ending):
+    pytest.importorskip("gradio", reason=NEEDS_GRADIO)
+    process = command(cwd=tmp_path, env={**os.environ, "TMPDIR": str(tmp_path)})
+    line = process.stdout.readline()
+    address = re.search(r"http://127\.0\.0\.1:\d+", line)
+    assert address, line + process.stderr.read()
+    import httpx
+
+    assert httpx.get(address[0]).status_code == 200
+    process.send_signal(ending)
+    assert process.wait(20) == (0 if ending == signal.SIGINT else cli.TERMINATED), process.stderr.read()
+    assert "Traceback" not in process.stderr.read()
+    assert list(tmp_path.iterdir()) == []

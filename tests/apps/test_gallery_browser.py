@@ -1,0 +1,186 @@
+"""The page as a person meets it: in a real browser, with the models in the box, every tab does its job.
+
+It needs Gradio, Playwright for Python, and a Chromium of the system's own; nothing of it is in the usual set-up:
+
+    .venv/bin/pip install -r requirements-gallery.txt playwright -c constraints.txt
+    sudo apt-get install chromium      (Debian; on Ubuntu, Fedora or macOS any Chrome or Chromium does)
+    .venv/bin/python -m pytest tests/apps/test_gallery_browser.py
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from apps import gallery as app
+from shared import zoo
+from shared.data.images import sample_photos
+from shared.page import opened
+
+PATIENCE_MS = 120_000  # a first answer loads a model; the machine may be busy
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
+
+pytestmark = pytest.mark.slow
+
+
+def boxed(name: str) -> None:
+    if not (zoo.MODELS / name / zoo.MODEL).is_file():
+        pytest.skip(f"saved_models/ has no {name} yet")
+
+
+@pytest.fixture(scope="module")
+def address():
+    pytest.importorskip("gradio", reason="Gradio is not installed: the head of this file says how")
+    with opened(app.build) as blocks:
+        yield blocks.local_url
+
+
+@pytest.fixture(scope="module")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is missing: see the head of this file")
+    found = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if found is None:
+        pytest.skip(f"no browser here (looked for {', '.join(BROWSERS)}): the head of this file says how to get one")
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, address):
+    """The page, just opened; when a test ends, nothing went wrong in it, and it asked nobody else for anything."""
+    page = browser.new_page(viewport={"width": 1400, "height": 1100})
+    page.set_default_timeout(PATIENCE_MS)
+    asked, wrong = [], []
+    page.on("request", lambda request: asked.append(request.url))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(address)
+    yield page
+    page.close()
+    strangers = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
+    assert strangers == [], "the page asked somebody else"
+    assert wrong == []
+
+
+def open_tab(page, title: str):
+    page.get_by_role("tab", name=title, exact=True).click()
+    return page.get_by_role("tabpanel").filter(visible=True).first
+
+
+def picture_in(panel, label: str):
+    """The picture under this label, once it is there, loaded and as large as it is: (element, width, height)."""
+    image = panel.locator(f'.block:has(label:has-text("{label}")) img').first
+    image.wait_for(state="visible")
+    image.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
+    size = image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    return image, *size
+
+
+def upload(panel, photo: Path) -> None:
+    panel.get_by_label("Clear").first.click()
+    panel.locator("input[type=file]").first.set_input_files(str(photo))
+
+
+def test_all_tabs_are_there(page):
+    titles = page.get_by_role("tab").all_inner_texts()
+    assert [title.strip() for title in titles if title.strip()] == [title for title, *_ in app.TABS]
+
+
+def test_atari(page):
+    boxed("dqn_breakout")
+    panel = open_tab(page, "Play")
+    panel.get_by_label("Seconds").first.fill("5")
+    panel.get_by_role("button", name="Play").click()
+    _, width, height = picture_in(panel, "The film")
+    assert (width, height) == (520, 420)
+    assert re.search(r"\d+ points", panel.inner_text())
+
+
+def test_shakespeare(page):
+    boxed("char_rnn")
+    panel = open_tab(page, "Write")
+    panel.get_by_label("Prompt").fill("JULIET:")
+    panel.get_by_role("button", name="Write").click()
+    text = panel.get_by_label("What it writes")
+    page.wait_for_function("text => text.value.length >= 600", arg=text.element_handle())
+    assert text.input_value().startswith("JULIET:")
+
+
+def test_the_classifier(page):
+    boxed("photo_classifier")
+    panel = open_tab(page, "Recognise")
+    upload(panel, next(path for path in sample_photos() if path.stem == "coffee"))
+    panel.get_by_text(re.compile("espresso", re.IGNORECASE)).first.wait_for()
+
+
+def test_the_attack_follows_epsilon(page):
+    boxed("photo_classifier")
+    panel = open_tab(page, "Fool")
+    panel.get_by_role("button", name="Attack").click()
+    sheet, width, _ = picture_in(panel, "Photo + perturbation")
+    assert width > 1000
+    before = sheet.get_attribute("src")
+    panel.get_by_label("Epsilon").first.fill("8")
+    panel.get_by_label("Epsilon").first.press("Enter")
+    page.wait_for_function("([image, before]) => image.src !== before", arg=[sheet.element_handle(), before])
+
+
+def test_an_unknown_target_is_a_sentence(page):
+    boxed("photo_classifier")
+    panel = open_tab(page, "Fool")
+    panel.get_by_label("Target").fill("golf bal")
+    panel.get_by_role("button", name="Attack").click()
+    page.get_by_text("Did you mean golf ball").first.wait_for()
+
+
+def test_colours_and_a_hint_by_a_click(page):
+    boxed("colorizer")
+    panel = open_tab(page, "Colour")
+    panel.get_by_role("button", name="Colour it").click()
+    before, _, _ = picture_in(panel, "Before and after")
+    first = before.get_attribute("src")
+    photo, width, height = picture_in(panel, "Photo")
+    photo.click()
+    hints = panel.get_by_label("What you know")
+    page.wait_for_function("hints => hints.value.length > 0", arg=hints.element_handle())
+    x, y, colour = hints.input_value().split(",")
+    assert abs(int(x) - width / 2) <= 0.02 * width
+    assert abs(int(y) - height / 2) <= 0.02 * height
+    assert colour == "#8b1a2b"
+    assert first
+
+
+def test_a_photo_is_described(page):
+    boxed("image_captioner")
+    panel = open_tab(page, "Describe")
+    panel.get_by_role("button", name="Describe it").click()
+    picture_in(panel, "Where it looked")
+    assert re.fullmatch(r"[a-z ]+ \(\d+%\)", panel.get_by_label("The sentence").input_value())
+
+
+def test_faces(page):
+    boxed("gan_faces")
+    panel = open_tab(page, "Paint faces")
+    panel.get_by_role("button", name="Paint", exact=True).click()
+    sheet, width, _ = picture_in(panel, "Faces 1 to 64")
+    assert width == 1042
+    box = sheet.bounding_box()
+    for column in (0.5, 1.5):
+        sheet.click(position={"x": box["width"] * column / 8, "y": box["height"] / 16})
+    terms = panel.get_by_label("Faces to add")
+    page.wait_for_function("terms => terms.value === '1 + 2'", arg=terms.element_handle())
+    panel.get_by_role("button", name="Add them up").click()
+    assert picture_in(panel, "What comes of it")[1:] == (256, 256)
+
+
+@pytest.mark.parametrize(
+    ("title", "name"), [("Colour", "colorizer"), ("Describe", "image_captioner"), ("Paint faces", "gan_faces")]
+)
+def test_a_tab_without_its_model_says_so(page, title, name):
+    if (zoo.MODELS / name / zoo.MODEL).is_file():
+        pytest.skip(f"saved_models/ has {name}")
+    assert f"train one with python apps/{name}.py train" in open_tab(page, title).inner_text()

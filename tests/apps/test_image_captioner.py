@@ -1,0 +1,453 @@
+"""The captioner: its network and training, its commands as a person types them, its sentences."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from apps import image_captioner as app
+from shared import cli, zoo
+from shared.data.captions import read_captions, read_photos
+from shared.data.images import load_image, sample_photos
+from tests.parity_worker import BACKENDS, results
+from tests.scenarios.image_captioner import tiny_encoder, tiny_network
+
+ROOT = Path(__file__).parents[2]
+TINY = ["--size", 32, "--units", 16, "--heads", 2, "--hidden", 32, "--longest", 10, "--least", 1, "--batch", 8]
+TINY += ["--dropout", 0, "--learning-rate", 0.02, "--average", 0.1, "--held-out", 8, "--precision", "float32"]
+MOBILENET = app.encoder
+COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
+
+
+def main(*words) -> int:
+    """The command in this process, where Keras is loaded already; returns the exit code."""
+    with pytest.raises(SystemExit) as exit:
+        verbs = {"train": app.train, "evaluate": app.evaluate}
+        cli.run(app.__doc__, app.describe, verbs, [str(word) for word in words])
+    return exit.value.code
+
+
+def sentence(capsys, *words) -> str:
+    """The one sentence that a wrong input gets."""
+    code = main(*words)
+    err = capsys.readouterr().err
+    lines = [line for line in err.splitlines() if not line.startswith("Loading ")]
+    assert code == 2, err
+    assert len(lines) == 1, err
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def records(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def scores(folder: Path) -> list[float]:
+    return [record["cider"] for record in records(folder) if "cider" in record]
+
+
+def photo(colour: str, large: bool, seed: int) -> np.ndarray:
+    """A large or a small square of a colour on grey, uint8 (32, 40, 3)."""
+    picture = np.full((32, 40, 3), 128.0) + np.random.default_rng(seed).normal(0, 4, (32, 40, 3))
+    side = 24 if large else 8
+    picture[16 - side // 2 : 16 + side // 2, 20 - side // 2 : 20 + side // 2] = COLOURS[colour]
+    return picture.clip(0, 255).astype(np.uint8)
+
+
+def save(path: Path, picture: np.ndarray) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(picture).save(path)
+    return path
+
+
+def told(colour: str, large: bool) -> list[str]:
+    size = "large" if large else "small"
+    return [
+        f"A {size} {colour} square .",
+        f"One {size} square , {colour} , on grey .",
+        f'The "{colour}" square is {size}',
+    ]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Outputs go to the current directory: let that not be the repository. The eyes are tiny ones."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(app, "encoder", tiny_encoder)
+
+
+@pytest.fixture(scope="module")
+def album(tmp_path_factory) -> Path:
+    """Flickr8k's form: squares with their captions, some of which are not as they should be."""
+    folder, rng = tmp_path_factory.mktemp("album"), np.random.default_rng(0)
+    lines, lists = ["image,caption"], {"train": [], "dev": [], "test": []}
+    for n in range(64):
+        name, colour, large = f"{n:02}.png", str(rng.choice(list(COLOURS))), bool(rng.integers(2))
+        save(folder / "Images" / name, photo(colour, large, n))
+        lines += [f'{name},"{text.replace(chr(34), chr(34) * 2)}"' for text in told(colour, large)]
+        lists["train" if n < 40 else "dev" if n < 52 else "test"].append(name)
+    (folder / "Images" / "39.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    lines += ["gone.png,It is not there .", "01.png, ."]
+    (folder / "captions.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    for name, names in lists.items():
+        (folder / f"Flickr_8k.{name}Images.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, album) -> Path:
+    """The folder of a run that has learned some of it, in both stages."""
+    run = tmp_path_factory.mktemp("runs") / "trained"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "encoder", tiny_encoder)
+        assert main("train", "--data", album, "--run", run, *TINY, "--epochs", 12, "--whole-epochs", 2) == 0
+    return run
+
+
+# ---------------------------------------------------------------------------------------------------------- network
+
+
+def test_the_network_is_small_and_made_of_keras_own_layers(monkeypatch):
+    monkeypatch.setattr(app, "encoder", MOBILENET)
+    cli.import_keras()
+    network = app.caption_network(2473, app.Train(), pretrained=False)
+    assert network.get_layer("encoder").output_shape == (None, 25, 1280)
+    assert network.output_shape == (None, None, 2473)
+    assert network.inputs[0].dtype == "uint8"
+    size = sum((2 if len(v.shape) > 1 else 4) * int(np.prod(v.shape)) for v in network.weights)
+    assert size < 9.5 * 2**20, "in float16, with room for the file's own tables"
+    layers = [layer for part in ("encoder", "decoder") for layer in network.get_layer(part).layers]
+    assert all(type(layer).__module__.startswith("keras.") for layer in layers), "nobody needs this repository"
+
+
+def test_imagenets_weights_are_taken_over(monkeypatch):
+    keras = cli.import_keras()
+    real = keras.applications.MobileNetV2
+    published = real(weights=None)
+
+    def online(*args, weights="imagenet", **options):
+        return published if weights == "imagenet" else real(*args, weights=weights, **options)
+
+    monkeypatch.setattr(keras.applications, "MobileNetV2", online)
+    eyes = MOBILENET(64, pretrained=True)
+    for name in ("Conv1", "Conv_1"):
+        for ours, theirs in zip(eyes.get_layer(name).weights, published.get_layer(name).weights, strict=True):
+            np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+    pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
+    features = real(include_top=False, weights=None, input_shape=(64, 64, 3))
+    features.set_weights(eyes.get_weights())
+    expected = np.asarray(features(keras.applications.mobilenet_v2.preprocess_input(pixels.astype("float32"))))
+    np.testing.assert_allclose(np.asarray(eyes(pixels))[0], expected.reshape(-1, 1280), atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("blocks", "first"), [(0, "Conv1"), (6, "block_7_expand"), (15, "block_16_expand"), (16, "Conv_1")]
+)
+def test_the_lower_blocks_and_all_statistics_stay_as_they_are(blocks, first):
+    keras = cli.import_keras()
+    eyes = MOBILENET(32, pretrained=False)
+    app.freeze(eyes, blocks)
+    learning = [layer for layer in eyes.layers if layer.trainable and layer.weights]
+    assert learning[0].name == first
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in learning)
+    assert learning[-1].name == "Conv_1"
+
+
+def test_the_loss_is_the_smoothed_entropy_of_words():
+    cli.import_keras()
+    rng = np.random.default_rng(0)
+    logits, following = rng.normal(0, 2, (2, 4, 5)).astype("float32"), np.array([[1, 2, 3, 0], [4, 0, 0, 0]])
+    shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    target = 0.9 * np.eye(5)[following] + 0.1 / 5
+    expected = -(target * np.log(shares)).sum(-1)[following > 0].mean()
+    assert np.mean(np.asarray(app.loss_with(0.1)(following, logits))) == pytest.approx(expected, rel=1e-5)
+
+
+def test_both_backends_write_and_train_the_same():
+    tensorflow, jax = (results(backend) for backend in BACKENDS)
+    for found in (tensorflow, jax):
+        assert isinstance(found["captioner_writes"], dict), found["captioner_writes"]
+        assert isinstance(found["captioner_trains"], list), found["captioner_trains"]
+    for way in ("greedy", "beams", "chance"):
+        ours, theirs = tensorflow["captioner_writes"][way], jax["captioner_writes"][way]
+        assert [[text for text, _ in photo] for photo in ours] == [[text for text, _ in photo] for photo in theirs]
+        np.testing.assert_allclose(
+            [[score for _, score in photo] for photo in ours],
+            [[score for _, score in photo] for photo in theirs],
+            atol=1e-3,
+        )
+    np.testing.assert_allclose(
+        tensorflow["captioner_writes"]["attention"], jax["captioner_writes"]["attention"], atol=1e-4
+    )
+    np.testing.assert_allclose(tensorflow["captioner_trains"], jax["captioner_trains"], rtol=1e-3)
+    assert jax["captioner_trains"][-1] < jax["captioner_trains"][0] - 0.02
+
+
+# --------------------------------------------------------------------------------------------------------- training
+
+
+def test_a_run_learns_to_say_what_is_there(trained, album):
+    assert len(scores(trained)) == 12
+    assert len(scores(trained / "whole")) == 2
+    best = max(scores(trained) + scores(trained / "whole"))
+    assert best > 150
+    record = json.loads((trained / "config.json").read_text(encoding="utf-8"))
+    assert record["cider"] == pytest.approx(best, rel=1e-4)
+    assert "square" in record["vocabulary"]
+    assert not (trained / "features.npy").exists(), "700 MB of Flickr8k's are not left behind"
+    assert (trained / "curve.png").is_file()
+    captioner = app.load(trained)
+    photos, found = read_photos(read_captions(album, "test")[0], captioner.size)
+    said = [best.text for best, *_ in captioner.write(captioner.look(photos), beams=3)]
+    right = [
+        colour in text
+        for text, photo in zip(said, found, strict=True)
+        for colour in COLOURS
+        if colour in photo.captions[0]
+    ]
+    assert np.mean(right) > 0.7, said
+
+
+def test_plain_keras_loads_the_model(trained):
+    keras = cli.import_keras()
+    model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
+    pixels = np.zeros((2, 32, 32, 3), np.uint8)
+    logits = np.asarray(model([pixels, np.ones((2, 1), np.int32)]))
+    words = len(json.loads((trained / "config.json").read_text(encoding="utf-8"))["vocabulary"]) + 4
+    assert logits.shape == (2, 1, words)
+
+
+def test_what_is_wrong_with_the_data_is_told(album, capsys):
+    assert main("train", "--data", album, "--run", "run", *TINY, "--epochs", 1, "--whole-epochs", 0) == 0
+    out, err = capsys.readouterr()
+    assert "1 captioned photos that are not there (gone.png)" in err
+    assert "1 empty captions (line 195)" in err
+    assert "Skipped 1 broken picture" in err
+    assert "39 photos to learn from" in err
+    assert "Best CIDEr, greedy, on photos held out" in out
+
+
+@pytest.mark.parametrize("judgement", [1, 4])  # the first of each stage
+def test_resuming_equals_no_interruption(album, tmp_path, monkeypatch, judgement):
+    words = ["train", "--data", album, *TINY, "--epochs", 3, "--whole-epochs", 2]
+    assert main(*words, "--run", "straight") == 0
+    calls, real = [], app.caption_metrics.Cider.mean
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == judgement:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(app.caption_metrics.Cider, "mean", interrupted)
+    assert main(*words, "--run", "parts") == 130
+    monkeypatch.setattr(app.caption_metrics.Cider, "mean", real)
+    assert main("train", "--resume", "--run", "parts") == 0
+    for folder in ("", "whole"):
+        last = [
+            max((tmp_path / run / folder / "checkpoints").iterdir()) / "arrays.npz" for run in ("straight", "parts")
+        ]
+        with np.load(last[0]) as one, np.load(last[1]) as other:
+            for name in one:
+                np.testing.assert_array_equal(one[name], other[name], err_msg=name)
+        assert scores(tmp_path / "straight" / folder)[-1] == scores(tmp_path / "parts" / folder)[-1]
+
+
+def test_init_goes_on_from_a_model(album, trained, tmp_path, capsys):
+    words = ["train", "--data", album, *TINY, "--run", "more", "--init", trained, "--epochs", 1, "--whole-epochs", 0]
+    assert main(*words, "--learning-rate", 1e-9) == 0
+    best = max(scores(trained) + scores(trained / "whole"))
+    assert scores(tmp_path / "more")[0] == pytest.approx(best, rel=0.1)  # float16
+    assert main(*words, "--run", "other", "--least", 25) == 2
+    assert "knows other words than" in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------------------------------------------- evaluation
+
+
+def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
+    words = ["evaluate", "--data", album, "--model", trained, "--shown", 3, "-o", "all.json"]
+    assert main(*words) == 0
+    out = capsys.readouterr().out
+    assert "12 photos of the test split" in out
+    rows = {int(line[6]): line for line in out.splitlines() if line.startswith("beams ")}
+    assert list(rows) == [1, 3, 5]
+    for line in rows.values():
+        assert re.search(r"BLEU-1 \d.*BLEU-4 \d.*ROUGE-L \d.*CIDEr \d.*% distinct.*% as in training.*captions/s", line)
+        assert float(re.search(r"CIDEr ([\d.]+)", line)[1]) > 100
+        assert 0 < float(re.search(r"([\d.]+)% distinct", line)[1]) <= 100
+    written = json.loads((tmp_path / "all.json").read_text(encoding="utf-8"))
+    assert [row["photo"] for row in written] == [f"{n}.png" for n in range(52, 64)]
+    assert set(written[0]["captions"]) == {"beams 1", "beams 3", "beams 5"}
+    shown = [line for line in out.splitlines() if re.match(r"\d\d: ", line)]
+    assert shown == [f"{row['photo'][:2]}: {row['captions']['beams 3']}" for row in written[:3]]
+
+
+# ------------------------------------------------------------------------------------------------------------- demo
+
+
+def test_the_demo_is_a_sheet_that_overwrites_nothing(trained, tmp_path, capsys):
+    for _ in range(2):
+        assert main("--model", trained) == 0
+    out, err = capsys.readouterr()
+    for path in sample_photos():
+        assert re.search(rf"{re.escape(path.name)}\n +\d+\.\d%  \w+", out)
+    assert "Try next" in err
+    sheets = sorted((tmp_path / "outputs" / "image_captioner").iterdir())
+    assert [path.name for path in sheets] == ["captions-2.png", "captions.png"]
+    assert load_image(sheets[1]).shape[1] == 3 * 328 + 8
+
+
+def test_several_photos_and_json(trained, tmp_path, capsys):
+    save(tmp_path / "one.png", photo("red", True, 1))
+    save(tmp_path / "more" / "two.jpg", photo("blue", False, 2))
+    assert main("one.png", "more", "--model", trained, "--json", "--beams", 2, "-o", "sheet.png") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [Path(row["photo"]).name for row in found] == ["one.png", "two.jpg"]
+    for row, colour in zip(found, ("red", "blue"), strict=True):
+        (caption,) = row["captions"]
+        assert colour in caption["text"]
+        assert 0 < caption["score"] <= 1
+    assert (tmp_path / "sheet.png").is_file()
+
+
+def test_samples_vary_and_a_seed_repeats_them(trained, tmp_path, capsys):
+    save(tmp_path / "one.png", photo("red", True, 1))
+
+    def sampled(*words) -> list[str]:
+        assert main("one.png", "--model", trained, "--json", *words) == 0
+        return [caption["text"] for caption in json.loads(capsys.readouterr().out)[0]["captions"]]
+
+    one, same, other = (sampled("--samples", 8, "--temperature", 3, "--seed", seed) for seed in (1, 1, 2))
+    assert one == same != other
+    assert len(set(one)) > 1
+    assert len(sampled("--temperature", 1)) == 1
+    assert len(set(sampled("--samples", 4, "--temperature", 0.01))) == 1
+
+
+def test_attention_is_drawn_for_each_word(trained, tmp_path, capsys):
+    save(tmp_path / "one.png", photo("red", True, 1))
+    assert main("one.png", "--model", trained, "--attention", "--json", "-o", "sheet.png") == 0
+    words = json.loads(capsys.readouterr().out)[0]["captions"][0]["text"].split()
+    sheet = load_image(tmp_path / "one-attention.png")
+    assert sheet.shape[1] == min(6, len(words) + 1) * 164 + 4
+    assert sheet.shape[0] > -(-(len(words) + 1) // 6) * 160
+
+
+def test_a_folder_with_a_broken_photo_does_the_rest(trained, tmp_path, capsys):
+    save(tmp_path / "album" / "one.png", photo("red", True, 1))
+    (tmp_path / "album" / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    assert main("album", "--model", trained) == 2
+    out, err = capsys.readouterr()
+    assert "one.png" in out
+    assert err.splitlines()[-1].startswith("error: 1 of 2 photos cannot be read: ")
+    assert err.splitlines()[-1].endswith("torn.jpg.")
+
+
+# ----------------------------------------------------------------------------------------------------- wrong inputs
+
+
+@pytest.fixture
+def no_long_work(monkeypatch):
+    """Such an input is answered before anything slow: Keras, the training."""
+
+    def too_late(*arguments):
+        raise AssertionError("the long work has begun")
+
+    monkeypatch.setattr(app.cli, "import_keras", too_late)
+    monkeypatch.setattr(zoo, "import_keras", too_late)
+    monkeypatch.setattr(app, "fit", too_late)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("nowhere.jpg", "no file nowhere.jpg"),
+        ("torn.jpg", "torn.jpg is damaged|torn.jpg is not a picture"),
+        ("empty", "empty has no pictures in it"),
+        ("one.png --beams 0", "--beams is 0"),
+        ("one.png --samples -1", "--samples is -1"),
+        ("one.png --temperature 0", "--temperature is 0"),
+        ("one.png --temperature nan", "--temperature is nan"),
+        ("one.png --seed -1", "--seed is -1"),
+        ("one.png --model nowhere", "there is no model nowhere"),
+        ("one.png --model empty", "empty holds no model.keras"),
+        ("evaluate --data nowhere", "there is no folder nowhere"),
+        ("evaluate --data empty", "empty holds neither captions.txt"),
+        ("evaluate --data flickr --split dev", "no photos with captions in its dev split"),
+        ("evaluate --data flickr --limit -1", "--limit is -1"),
+        ("evaluate --data flickr --beams 0", "--beams is 0"),
+        ("train --data nowhere", "there is no folder nowhere"),
+        ("train --data empty", "empty holds neither captions.txt"),
+        ("train --data flickr --batch 0", "--batch is 0"),
+        ("train --data flickr", "flickr has fewer photos than a batch of 32"),
+        ("train --data flickr --epochs 0", "--epochs is 0"),
+        ("train --data flickr --size 8", "--size is 8"),
+        ("train --data flickr --dropout 1", "--dropout is 1"),
+        ("train --data flickr --scale 0", "--scale is 0"),
+        ("train --data flickr --learning-rate nan", "--learning-rate is nan"),
+        ("train --data flickr --units 10 --heads 4", "--units is 10, and must be a multiple of --heads, 4"),
+        ("train --data flickr --frozen-blocks 17", "--frozen-blocks is 17"),
+        ("train --resume --run nowhere", "nowhere holds no run to go on with"),
+    ],
+)
+def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    save(tmp_path / "one.png", photo("red", True, 1))
+    for split in ("train", "dev", "test"):
+        save(tmp_path / "flickr" / f"{split}.png", photo("red", True, 1))
+        (tmp_path / "flickr" / f"Flickr_8k.{split}Images.txt").write_text(f"{split}.png\n")
+    (tmp_path / "flickr" / "captions.txt").write_text("".join(f"{s}.png,A square\n" for s in ("train", "dev", "test")))
+    before = sorted(path for path in tmp_path.rglob("*"))
+    assert re.search(said, sentence(capsys, *words.split()))
+    after = sorted(path for path in tmp_path.rglob("*") if "outputs" not in path.parts)
+    assert after == before, "nothing half done is left behind"
+
+
+def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
+    save(tmp_path / "one.png", photo("red", True, 1))
+    zoo.save(tiny_network(12), tmp_path / "other", {"vocabulary": ["a"] * 5})
+    assert "is not a network that this app trained" in sentence(capsys, "one.png", "--model", "other")
+    (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
+    assert "with its vocabulary in config.json" in sentence(capsys, "one.png", "--model", "alone.keras")
+
+
+def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
+    assert "train one with `python apps/image_captioner.py train`" in sentence(capsys)
+
+
+def test_help_does_not_wait_for_keras(tmp_path):
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import apps.image_captioner; print(sorted(sys.modules))"
+    modules = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert not {"'keras'", "'tensorflow'", "'jax'", "'matplotlib'", "'skimage'"} & set(
+        modules.stdout.strip("[]\n").split(", ")
+    )
+
+
+# ------------------------------------------------------------------------------------------------- the shipped model
+
+
+@pytest.fixture
+def shipped() -> Path:
+    path = zoo.MODELS / "image_captioner"
+    if not (path / "model.keras").is_file():
+        pytest.skip("the model is not in the box yet")
+    return path
+
+
+def test_the_shipped_model_is_small_and_knows_a_cat_from_a_rocket(shipped):
+    assert (shipped / "model.keras").stat().st_size <= 10 * 2**20
+    captioner = app.load(None)
+    seen = captioner.look(np.stack([captioner.squeezed(load_image(path)) for path in sample_photos()]))
+    said = {path.stem: found[0].text for path, found in zip(sample_photos(), captioner.write(seen), strict=True)}
+    assert len(set(said.values())) > 3, said
+    assert re.search("woman|person|man|girl|boy|lady", said["astronaut"]), said
