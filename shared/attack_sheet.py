@@ -81,5 +81,5 @@ def _cut(text: str, size: int, width: float) -> str:
     return text
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont:
-    return ImageFont.load_default(size)  # type: ignore[return-value]  # of a size, it is one
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    return ImageFont.load_default(size)

@@ -70,21 +70,21 @@ def _compiled(decoder: keras.Model, beams: int, length_weight: float, by_chance:
             return ops.reshape(parents, (-1,)), ops.cast(ops.reshape(best % words, (-1,)), "int32")
 
         def go_on(at: Any, ids: Any, previous: Any, sums: Any, lengths: Any, *kept: Any) -> tuple:
-            logits, kept = stepwise.step(looked, kept, previous, at)
+            logits, rest = stepwise.step(looked, list(kept), previous, at)
             scores, lengths = scores_of(logits, previous, at), lengths + ops.cast(previous != END, "int32")
             parents, chosen = choose(scores, sums, lengths, at)
             if parents is not None and beams > 1:
-                state = scores, sums, lengths, ids, *kept
-                scores, sums, lengths, ids, *kept = (ops.take(x, parents, axis=0) for x in state)
+                state = scores, sums, lengths, ids, *rest
+                scores, sums, lengths, ids, *rest = (ops.take(x, parents, axis=0) for x in state)
             sums = sums + ops.sum(scores * ops.one_hot(chosen, words), axis=-1)
-            return at + 1, ops.where(place == at, chosen[:, None], ids), chosen, sums, lengths, *kept
+            return at + 1, ops.where(place == at, chosen[:, None], ids), chosen, sums, lengths, *rest
 
         def unfinished(at: Any, ids: Any, previous: Any, *_: Any) -> Any:
             return ops.logical_and(at < longest, ops.any(previous != END))
 
         rows = photos * beams
         others = 0.0 if by_chance else NEVER  # all beams begin alike: let only the first of them go on
-        sums = np.tile(np.float32([0.0] + [others] * (beams - 1)), photos)
+        sums = np.tile(np.array([0.0] + [others] * (beams - 1), np.float32), photos)
         start = np.int32(0), np.full((rows, longest), END, np.int32), np.full(rows, START, np.int32), sums
         state = *map(ops.convert_to_tensor, start), ops.zeros(rows, "int32"), *kept
         _, ids, _, sums, *_ = ops.while_loop(unfinished, go_on, state)

@@ -34,8 +34,8 @@ def attention_sheet(photo: np.ndarray, words: Sequence[str], maps: np.ndarray, c
     photo = fit_within(photo, WORD_TILE)
     tiles = [media.caption(framed(photo, WORD_TILE), " ")]
     for word, weights in zip(words, maps, strict=True):
-        light = resize(np.uint8(255 * weights / weights.max()), *photo.shape[:2])[..., None] / 255
-        tiles.append(media.caption(framed(np.uint8(photo * (0.2 + 0.8 * light)), WORD_TILE), word))
+        light = resize((255 * weights / weights.max()).astype(np.uint8), *photo.shape[:2])[..., None] / 255
+        tiles.append(media.caption(framed((photo * (0.2 + 0.8 * light)).astype(np.uint8), WORD_TILE), word))
     height = max(len(tile) for tile in tiles)
     even = [np.pad(tile, ((0, height - len(tile)), (0, 0), (0, 0)), constant_values=255) for tile in tiles]
     return media.grid(even, columns, 4)

@@ -174,13 +174,13 @@ def with_hints(chroma: Chroma, L: np.ndarray, photo: np.ndarray, hints: Sequence
     (height, width), side = photo.shape[:2], chroma.slope.shape[1]
     rows, columns = (n * len(L) / side for n in chroma.extent)
     places = [(int((hint.y + 0.5) * rows / height), int((hint.x + 0.5) * columns / width)) for hint in hints]
-    fields = np.stack([pooled(nearness(L, *place), side) for place in places], axis=-1)
-    fields = Chroma.along_edges(pooled(L, side), fields, chroma.extent)
+    planes = np.stack([pooled(nearness(L, *place), side) for place in places], axis=-1)
+    fields = Chroma.along_edges(pooled(L, side), planes, chroma.extent)
 
     def at(planes: Chroma, hint: Hint) -> np.ndarray:
         return planes.rows(lab.lightness(photo[hint.y : hint.y + 1]), hint.y, height)[:, 0, hint.x]
 
-    wanted = np.array([lab.from_rgb(np.uint8([hint.rgb]))[1] for hint in hints])[..., 0]  # (hints, 2)
+    wanted = np.array([lab.from_rgb(np.array([hint.rgb], np.uint8))[1] for hint in hints])[..., 0]  # (hints, 2)
     missing = wanted - [at(chroma, hint) for hint in hints]
     shares, *_ = np.linalg.lstsq(np.array([at(fields, hint) for hint in hints]), missing, rcond=1e-3)
     slope, offset = (np.tensordot(shares.T.astype(np.float32), part, 1) for part in (fields.slope, fields.offset))

@@ -145,7 +145,7 @@ def _complain(text: str, code: int = WRONG_INPUT) -> int:
 
 def _sentence(error: OSError) -> str:
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
-    return f"{where}{_REASONS.get(error.errno, error.strerror or str(error))}."
+    return f"{where}{_REASONS.get(error.errno or 0, error.strerror or str(error))}."
 
 
 def say(text: str, end: str = "\n") -> None:

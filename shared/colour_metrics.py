@@ -17,6 +17,7 @@ import numpy as np
 from shared import lab
 from shared.cli import UserError
 from shared.data.images import crop_square
+from shared.media import Curve as Line
 from shared.media import plot_curves
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class Curve:
     def plot(self, path: Path, name: str) -> None:
         """Draw it, beside the first version's PSNR."""
         levels, shares = self.means()
-        curves = {name: (shares, levels), "grey": ([0, max(shares)], [levels[0]] * 2)}
+        curves: dict[str, Line] = {name: (shares, levels), "grey": ([0, max(shares)], [levels[0]] * 2)}
         plot_curves(path, curves, "colourfulness, % of the originals'", "PSNR, dB")
 
 

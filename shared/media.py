@@ -20,7 +20,7 @@ from PIL import GifImagePlugin, Image, ImageDraw, ImageFont
 from shared.cli import UserError, write_atomically
 
 Colour = tuple[int, int, int]
-Curve = tuple[Sequence[float], Sequence[float]]  # xs, ys
+Curve = tuple[Sequence[float] | np.ndarray, Sequence[float] | np.ndarray]  # xs, ys
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
@@ -164,7 +164,8 @@ class _Gif:
         self._file.write(b";")
 
 
-_FORMATS = {".webp": (_WebP, 90), ".gif": (_Gif, 50)}  # and the most frames a second that browsers show
+# and the most frames a second that browsers show
+_FORMATS: dict[str, tuple[type[_WebP] | type[_Gif], int]] = {".webp": (_WebP, 90), ".gif": (_Gif, 50)}
 
 
 # Stills
@@ -219,7 +220,7 @@ def caption(image: np.ndarray, text: str, size: int = 16) -> np.ndarray:
 
 
 @lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont:
+def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size)
 
 

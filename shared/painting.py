@@ -27,7 +27,7 @@ def painter(network: keras.Model) -> Painter:
     from shared.training.steps import compile_step
 
     infer = compile_step(lambda latents: network(latents, training=False), network)
-    return lambda latents: np.uint8(np.rint(255 * distances.in_batches(infer, latents.astype(np.float32))))
+    return lambda latents: np.rint(255 * distances.in_batches(infer, latents.astype(np.float32))).astype(np.uint8)
 
 
 def tour(latents: np.ndarray, frames: int) -> np.ndarray:

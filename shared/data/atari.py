@@ -65,7 +65,7 @@ class Games:
         self._environment = make(game, count, sticky=sticky, threads=threads)
         self.ignored = np.zeros(count, bool)
         self.count = count
-        self.actions = int(self._environment.single_action_space.n)
+        self.actions = len(self._environment.ale.get_action_set())
         observations, info = self._environment.reset(seed=seed)
         self._stacks, self._before = np.zeros((2, count, *OBSERVATION[:2]), "<u4")  # black before a game's first screen
         self._push(observations)

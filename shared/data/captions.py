@@ -134,7 +134,8 @@ def read_photos(found: Sequence[Captioned], size: int) -> tuple[np.ndarray, list
     The whole photo is seen, not its middle: captions speak of what is at the edges, too.
     """
     of_path = {item.path: item for item in found}
-    photos, kept = np.empty((len(of_path), size, size, 3), np.uint8), []
+    photos = np.empty((len(of_path), size, size, 3), np.uint8)
+    kept: list[Captioned] = []
     for path, photo in iter_images(of_path):
         photos[len(kept)] = resize(photo, size, size)
         kept.append(of_path[path])

@@ -62,7 +62,7 @@ def _decode(path: Path, content: bytes) -> str:
 def _tfds_text(name: str) -> str:
     tfds = _import_tfds(name)
     builder = _prepared(tfds, name)
-    feature = _feature(builder, tfds.features.Text, "text")
+    feature = _needed(builder, tfds.features.Text, "text")
     splits = [split for split in SPLITS if split in builder.info.splits] or list(builder.info.splits)
     # One split after the other: read together, TFDS would interleave them and the text would lose its order.
     parts = [[example[feature].decode() for example in _examples(tfds, builder, split)] for split in splits]
@@ -165,7 +165,7 @@ def _files(paths: list[Path], labels: list[int | None], classes: tuple[str, ...]
 def _tfds_images(name: str, split: str) -> ImageSet:
     tfds = _import_tfds(name)
     builder = _prepared(tfds, name)
-    image_key = _feature(builder, tfds.features.Image, "pictures")
+    image_key = _needed(builder, tfds.features.Image, "pictures")
     label_key = _feature(builder, tfds.features.ClassLabel)
     if split != "all" and re.fullmatch(r"\w+", split) and builder.info.splits and split not in builder.info.splits:
         raise UserError(f"TFDS {name} has the splits {', '.join(builder.info.splits)} and all, not {split}.")
@@ -234,14 +234,17 @@ def _check_online(builder: Any) -> None:
             ) from error
 
 
-def _feature(builder: Any, kind: type, needed_as: str = "") -> str | None:
-    """The name of the first feature of that kind; UserError when there is none and `needed_as` says what it is."""
-    for key, feature in builder.info.features.items():
-        if isinstance(feature, kind):
-            return key
-    if needed_as:
-        raise UserError(f"The TFDS data set {builder.name} has no {needed_as}; choose another one.")
-    return None
+def _feature(builder: Any, kind: type) -> str | None:
+    """The name of the first feature of that kind, if there is one."""
+    return next((key for key, feature in builder.info.features.items() if isinstance(feature, kind)), None)
+
+
+def _needed(builder: Any, kind: type, what: str) -> str:
+    """The same; UserError if there is none."""
+    key = _feature(builder, kind)
+    if key is None:
+        raise UserError(f"The TFDS data set {builder.name} has no {what}; choose another one.")
+    return key
 
 
 def _examples(tfds: ModuleType, builder: Any, split: str) -> Iterator[dict[str, Any]]:

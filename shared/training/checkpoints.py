@@ -193,7 +193,8 @@ def _write(folder: Path, state: dict[str, Any], variables: dict[str, Any]) -> No
     arrays = {key: np.asarray(variable) for key, variable in variables.items()}
     specs = {key: _spec(variables[key].path, array) for key, array in arrays.items()}
     with open(folder / "arrays.npz", "wb") as file:
-        np.savez(file, **{key: _plain(array) for key, array in arrays.items()})
+        plain: dict[str, Any] = {key: _plain(array) for key, array in arrays.items()}
+        np.savez(file, **plain)
         _flush(file)
     with open(folder / "state.json", "w", encoding="utf-8") as file:
         json.dump({**state, "variables": specs}, file, indent=1)

@@ -52,7 +52,7 @@ def train(
     done, best = (before["step"], before["best"]) if before else (0, None)
     due_s = time.monotonic() + 60 * checkpoint_minutes
     due_steps = _next_multiple(done, judge_every)
-    with interruptible() as stop, RunLog(folder, total, unit, before and done) as log:
+    with interruptible() as stop, RunLog(folder, total, unit, done if before else None) as log:
         for steps, metrics in learner(done):
             finished = steps >= total
             judging = finished or steps >= due_steps
@@ -71,6 +71,7 @@ def train(
     log.plot(*plot)
     if stop.stop_requested and not finished:
         stop.leave()
+    assert best is not None, "the last step is judged"
     return float(best)
 
 

@@ -65,7 +65,8 @@ class RunLog:
             temporary.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
         self._seconds_before = kept[-1]["time_s"] if kept else 0.0
         self._latest: dict[str, float | None] = {}
-        self._step, self._next_show_s, self._bar = self._first_step, 0.0, None
+        self._step, self._next_show_s = self._first_step, 0.0
+        self._bar: Any = None  # rich's, at a terminal
 
     def __enter__(self) -> RunLog:
         self._file = open(self.path, "a", encoding="utf-8", buffering=1)  # a line reaches the file at once
@@ -111,8 +112,8 @@ class RunLog:
 
     def plot(self, *panels: str | Sequence[str]) -> Path:
         """Draw curve.png, a panel for each metric or for some of one unit: `plot("accuracy", ("loss", "val_loss"))`."""
-        panels = [(panel,) if isinstance(panel, str) else tuple(panel) for panel in panels]
-        figure = _draw(panels, list(_records(self.path)), self.unit)
+        names = [(panel,) if isinstance(panel, str) else tuple(panel) for panel in panels]
+        figure = _draw(names, list(_records(self.path)), self.unit)
         with write_atomically(self.folder / "curve.png") as temporary:
             figure.savefig(temporary, format="png")
         return self.folder / "curve.png"
@@ -182,10 +183,10 @@ def fit_log(log: RunLog, batches_per_epoch: int, every: int = 10) -> keras.callb
 
         def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
             if (batch + 1) % every == 0:
-                log.log(self.step_before + batch + 1, **logs)
+                log.log(self.step_before + batch + 1, **(logs or {}))
 
         def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-            log.log((epoch + 1) * batches_per_epoch, **logs)
+            log.log((epoch + 1) * batches_per_epoch, **(logs or {}))
 
     return FitLog()
 

@@ -23,7 +23,7 @@ from keras import ops
 if keras.backend.backend() == "tensorflow":
     from shared.training import steps_tensorflow as backend
 elif keras.backend.backend() == "jax":
-    from shared.training import steps_jax as backend
+    from shared.training import steps_jax as backend  # type: ignore[no-redef]  # with the same functions
 else:
     raise ImportError(f"shared.training.steps needs KERAS_BACKEND=tensorflow or jax, not {keras.backend.backend()}")
 

@@ -17,7 +17,9 @@ class _Scope(keras.StatelessScope):
 
     def __init__(self, variables: list[keras.Variable], values: list, inside: bool):
         super().__init__(list(zip(variables, values, strict=True)), collect_losses=True)
-        self.inside, self.updated, self.strangers = inside, {}, {}
+        self.inside = inside
+        self.updated: dict[int, keras.Variable] = {}
+        self.strangers: dict[int, keras.Variable] = {}
 
     def get_current_value(self, variable: keras.Variable) -> jax.Array | None:
         value = super().get_current_value(variable)
@@ -46,7 +48,7 @@ def input_gradient(loss_fn: Callable[[Any], tuple], x: jax.Array) -> tuple[Any, 
 
 
 def _gradients(loss_fn: Callable[[Any], tuple], at: Any, variables: list[keras.Variable]) -> tuple[Any, Any]:
-    updated = []
+    updated: list[keras.Variable] = []
 
     def pure(at):
         with _Scope(variables, at if variables else [], inside=True) as scope:

@@ -89,6 +89,7 @@ def trained(tmp_path_factory, photos) -> Path:
     run = tmp_path_factory.mktemp("runs") / "trained"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(zoo, "MODELS", run / "no_box")
+        patch.setattr(app, "JUDGED", 100)
         assert main("train", "--data", photos, "--run", run, *TINY.split()) == 0
     return run
 
@@ -290,6 +291,7 @@ def test_a_run_leaves_a_model_that_plain_keras_loads_and_a_film(trained):
 @pytest.mark.slow
 def test_resuming_equals_no_interruption(tmp_path, photos, trained, monkeypatch):
     monkeypatch.setattr(zoo, "MODELS", tmp_path / "no_box")
+    monkeypatch.setattr(app, "JUDGED", 100)
     measure, calls = distances.kernel_distance, []
 
     def interrupted(*arguments):

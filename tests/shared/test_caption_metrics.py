@@ -1,7 +1,7 @@
 """The metrics agree with the published implementation on fixed sentences, and with what can be said without it.
 
 The numbers of FIXED come from pycocoevalcap 1.2 (its Bleu(4), Rouge() and Cider(), which need no Java), in a virtual
-environment of its own, of the same sentences as they stand here: {n: [candidate]} and {n: references}.
+environment of its own, of the same sentences as they stand here, {n: [candidate]} and {n: references}; times 100.
 """
 
 from __future__ import annotations
@@ -27,8 +27,10 @@ a dog jumps over a log a dog jumps over a log | a dog jumps over a log | the bro
 """.strip().splitlines()
 CANDIDATES = [line.split(" | ")[0].split() for line in SENTENCES]
 REFERENCES = [[text.split() for text in line.split(" | ")[1:]] for line in SENTENCES]
-FIXED: dict[str, float] = {}
-EACH_CIDER: list[float] = []
+FIXED = {"BLEU-1": 65.5914, "BLEU-2": 50.90447, "BLEU-3": 40.54109, "BLEU-4": 33.24543, "ROUGE-L": 52.24339}
+FIXED["CIDEr"] = 149.28864
+EACH_CIDER = [227.38234, 88.37537, 84.64928, 253.82164, 19.56275, 141.93373, 270.50317, 22.58102, 20.86526, 500.0352]
+EACH_CIDER += [0.0, 161.75394]
 
 
 def test_all_agree_with_the_published_implementation():

@@ -179,7 +179,7 @@ def test_films_that_cannot_be_made_are_refused_in_a_sentence(tmp_path, name, fps
 
 
 def test_frames_are_not_held(tmp_path):
-    """900 frames of 0.6 MB each, in a process that may grow by 60 MB at most."""
+    """300 frames of 0.6 MB each, in a process that may grow by 60 MB at most."""
     program = """
 import resource, sys
 import numpy as np
@@ -187,7 +187,7 @@ from shared.media import Film
 frame = np.zeros((420, 480, 3), np.uint8)
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // (1024 if sys.platform == "linux" else 1024**2)
 with Film(sys.argv[1]) as film:
-    for i in range(900):
+    for i in range(300):
         frame[i % 400 : i % 400 + 20, i % 460 : i % 460 + 20] = i % 256
         film.add(frame)
         if i == 20:
