@@ -67,6 +67,10 @@ class Compare:
     """Also write everything measured to this file."""
 
 
+class TimeIsUp(Exception):
+    """Leaves `fit` in the middle of an epoch. (Keras takes a StopIteration for the end of the data.)"""
+
+
 def fit(network: Any, data: Any, seconds: float) -> tuple[int, float]:
     """Fit for so many seconds once the first batch has compiled everything; the steps and the seconds since."""
     import keras
@@ -81,12 +85,12 @@ def fit(network: Any, data: Any, seconds: float) -> tuple[int, float]:
                 return
             self.steps, self.took_s = self.steps + 1, now_s - self.began_s
             if self.took_s >= seconds:
-                raise StopIteration  # in the middle of an epoch
+                raise TimeIsUp
 
     clock = Clock()
     try:
         network.fit(data, epochs=10**6, steps_per_epoch=10**6, shuffle=False, callbacks=[clock], verbose=0)
-    except StopIteration:
+    except TimeIsUp:
         if network.optimizer.use_ema:
             network.optimizer.finalize_variable_values(network.trainable_variables)
     return clock.steps, clock.took_s

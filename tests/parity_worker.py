@@ -58,7 +58,8 @@ def _running() -> dict[str, Future[subprocess.CompletedProcess[str]]]:
 
 
 def _run(backend: str) -> subprocess.CompletedProcess[str]:
-    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2"
+    quick = "--xla_backend_optimization_level=0"  # most of JAX's time would go into making code fast that runs once
+    flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2 {quick}"
     on_cpu = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     env = os.environ | on_cpu | {"KERAS_BACKEND": backend}
     command, root = [sys.executable, "-m", "tests.parity_worker"], Path(__file__).parents[1]
