@@ -101,7 +101,7 @@ class Train:
     epsilon: float = 0.01
     """Final probability of a random action."""
     rollout: int = 16
-    """pqn: agent steps of each game between two rounds of learning."""
+    """Agent steps of each game between two rounds of learning."""
     epochs: int = 2
     """pqn: passes over each rollout."""
     trace: float = 0.65
@@ -289,9 +289,9 @@ def dqn(
             if steps // config.target_every > before // config.target_every:
                 sync()
             owed += games.count * config.replay_ratio / config.batch
-            for _ in range(int(owed)):
-                losses.append(learn(*memory.sample(config.batch, rng)))
-            owed %= 1
+        for batch in memory.batches(int(owed), config.batch, rng):
+            losses.append(learn(*batch))
+        owed %= 1
         value = values.max(axis=-1).mean()
         yield steps, {"loss": np.mean(losses or 0.0), "value": value, "training_score": games.mean_score}
 

@@ -202,6 +202,7 @@ def example(
     network, vocabulary = example_network(vectorize.vocabulary_size()), vectorize.get_vocabulary()
     network((ids[:1, 0, :-1], network.look_at(features[:1, 0].astype(np.float32))))
     network.compile(keras.optimizers.Adam())
+    network.optimizer.build(network.trainable_variables)  # within the first step it takes minutes
     batch, rng = min(BATCH, len(found)), np.random.default_rng(0)
 
     def batches() -> Any:

@@ -26,6 +26,7 @@ from typing import Any, NoReturn, TypeVar
 
 Command = Callable[[Any], None]  # takes one dataclass, named in its annotation
 Number = TypeVar("Number", int, float)
+Thing = TypeVar("Thing")
 
 WRONG_INPUT = 2
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # what a shell reports after SIGINT, SIGPIPE and SIGTERM
@@ -146,6 +147,20 @@ def _complain(text: str, code: int = WRONG_INPUT) -> int:
 def _sentence(error: OSError) -> str:
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
     return f"{where}{_REASONS.get(error.errno or 0, error.strerror or str(error))}."
+
+
+def for_each(things: Sequence[Thing], work: Callable[[Thing], Any]) -> list[str]:
+    """Call `work` with each; the UserError of one among several is told, and the others go on. Returns those failed."""
+    failed = []
+    for thing in things:
+        try:
+            work(thing)
+        except UserError as error:
+            if len(things) == 1:
+                raise
+            say(f"{error}")
+            failed.append(f"{thing}")
+    return failed
 
 
 def say(text: str, end: str = "\n") -> None:

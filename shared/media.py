@@ -25,7 +25,8 @@ WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 
 
 # Films. Pillow's own animation writers keep every frame in memory until the end (as of Pillow 13). Both formats are
-# chains of independent chunks, so each frame is written as it comes, and only where it differs from the last one.
+# chains of independent chunks, so each frame is written as it comes, and only where it differs from the last one: as
+# the rectangle around what has changed, in exact WebP transparent where nothing has, which costs next to nothing.
 
 
 class Film:
@@ -68,15 +69,17 @@ class Film:
         if self._shown is None:
             height, width = frame.shape[:2]
             self._writer = self._format(self._file, width, height, self._quality)
-            left, top, right, bottom = 0, 0, width, height
+            changed = np.ones((height, width), bool)
         elif frame.shape != self._shown.shape:
             raise ValueError(f"This film's frames are {self._shown.shape}, and this one is {frame.shape}.")
         else:
-            left, top, right, bottom = _changed_box(self._shown, frame)
-        if right > left:  # a frame equal to the last one only makes it last longer
+            changed = (frame != self._shown).any(axis=-1)
+        if changed.any():  # a frame equal to the last one only makes it last longer
             self._flush()
             self._shown = frame.copy()
-            self._waiting = (left, top), self._shown[top:bottom, left:right], self._now_ms()
+            left, top, right, bottom = _box_around(changed)
+            pixels = np.dstack([frame, np.uint8(255) * changed])[top:bottom, left:right]
+            self._waiting = (left, top), pixels, self._now_ms()
         self.frames += 1
 
     def __exit__(self, *error) -> None:
@@ -99,11 +102,8 @@ class Film:
             self._writer.write(corner, Image.fromarray(pixels), self._now_ms() - start_ms)
 
 
-def _changed_box(before: np.ndarray, after: np.ndarray) -> tuple[int, int, int, int]:
-    """The smallest (left, top, right, bottom) that holds every changed pixel; zeros when there is none."""
-    changed = (before != after).any(axis=-1)
-    if not changed.any():
-        return 0, 0, 0, 0
+def _box_around(changed: np.ndarray) -> tuple[int, int, int, int]:
+    """The smallest (left, top, right, bottom) that holds every changed pixel, of which there is one at least."""
     rows, columns = np.flatnonzero(changed.any(axis=1)), np.flatnonzero(changed.any(axis=0))
     left, top = columns[0] & ~1, rows[0] & ~1  # WebP stores half of each offset: even corners only
     return int(left), int(top), int(columns[-1]) + 1, int(rows[-1]) + 1
@@ -117,7 +117,7 @@ class _WebP:
     def __init__(self, file: BinaryIO, width: int, height: int, quality: int | None):
         self._file, self._quality = file, quality
         file.write(b"RIFF\0\0\0\0WEBP")  # finish() fills in the size
-        animated, white, loop_for_ever = b"\x02\0\0\0", b"\xff\xff\xff\xff", b"\0\0"
+        animated, white, loop_for_ever = b"\x12\0\0\0", b"\xff\xff\xff\xff", b"\0\0"  # and may be transparent
         self._chunk(b"VP8X", animated + _u24(width - 1) + _u24(height - 1))
         self._chunk(b"ANIM", white + loop_for_ever)
 
@@ -126,10 +126,10 @@ class _WebP:
         if self._quality is None:
             picture.save(still, "WEBP", lossless=True, method=1, quality=20)  # more effort saves nothing on games
         else:
-            picture.save(still, "WEBP", quality=self._quality, method=2)
+            picture.convert("RGB").save(still, "WEBP", quality=self._quality, method=2)
         place = b"".join(map(_u24, (corner[0] // 2, corner[1] // 2, picture.width - 1, picture.height - 1)))
-        no_blending, bitstream = b"\x02", still.getvalue()[len(b"RIFFsizeWEBP") :]
-        self._chunk(b"ANMF", place + _u24(duration_ms) + no_blending + bitstream)
+        over_the_last_frame, bitstream = b"\0", still.getvalue()[len(b"RIFFsizeWEBP") :]
+        self._chunk(b"ANMF", place + _u24(duration_ms) + over_the_last_frame + bitstream)
 
     def finish(self) -> None:
         size = self._file.tell() - len(b"RIFFsize")
@@ -156,7 +156,7 @@ class _Gif:
         file.write(b"!\xff\x0bNETSCAPE2.0\x03\x01\0\0\0")  # loop for ever
 
     def write(self, corner: tuple[int, int], picture: Image.Image, duration_ms: int) -> None:
-        indexed = picture.quantize(256)
+        indexed = picture.convert("RGB").quantize(256)
         parts = GifImagePlugin.getdata(indexed, corner, duration=duration_ms, include_color_table=True)
         self._file.write(b"".join(parts))
 

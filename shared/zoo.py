@@ -140,9 +140,21 @@ def load(path_or_name: str | os.PathLike[str]) -> tuple[keras.Model, dict[str, A
     return model, config
 
 
+def in_box(name: str) -> bool:
+    """Whether a model of that name is in saved_models."""
+    return (MODELS / name / MODEL).is_file()
+
+
+def load_for(app: str, model: Path | None) -> tuple[keras.Model, dict[str, Any]]:
+    """Load the model that a user named or, of None, the app's own; UserError if that is not in the box."""
+    if model is None and not in_box(app):
+        raise UserError(f"there is no model in the box yet: train one with `python apps/{app}.py train`.")
+    return load(model or MODELS / app)
+
+
 def _find(path_or_name: str | os.PathLike[str]) -> Path:
     path = Path(path_or_name)
-    if len(path.parts) == 1 and (MODELS / path / MODEL).is_file():
+    if len(path.parts) == 1 and in_box(path.name):
         return MODELS / path / MODEL
     if path.is_dir():
         if not (path / MODEL).is_file():

@@ -135,6 +135,11 @@ def named_files(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
+def spread(count: int, most: int) -> list[int]:
+    """At most so many of range(count), evenly, the ends among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
+
+
 def _is_picture_name(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 

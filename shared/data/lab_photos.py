@@ -11,7 +11,7 @@ import numpy as np
 
 from shared import cli, lab
 from shared.data.datasets import ImageSet
-from shared.data.images import crop_square, random_crop, resize
+from shared.data.images import crop_square, random_crop, resize, spread
 
 Batch = tuple[np.ndarray, np.ndarray]
 """L float32 (batch, size, size, 1), 0..100, and the chroma ab float32 (batch, size / stride, size / stride, 2)."""
@@ -24,7 +24,7 @@ def read(sources: list[ImageSet], side: int, most: int = 0) -> np.ndarray:
     """
     photos = np.empty((sum(map(len, sources)), side, side, 3), np.uint8)
     kept = grey = 0
-    for photo in (photo for source in sources for photo, _ in spread(source, most)):
+    for photo in (photo for source in sources for photo, _ in some(source, most)):
         square = crop_square(photo, side)
         if lab.is_grey(square):
             grey += 1
@@ -35,9 +35,9 @@ def read(sources: list[ImageSet], side: int, most: int = 0) -> np.ndarray:
     return photos[:kept]
 
 
-def spread(source: ImageSet, most: int) -> Iterator[tuple[np.ndarray, int | None]]:
+def some(source: ImageSet, most: int) -> Iterator[tuple[np.ndarray, int | None]]:
     """At most so many of a data set's photos (0: all), evenly, with their labels."""
-    chosen = set(np.linspace(0, len(source) - 1, min(most or len(source), len(source))).round())
+    chosen = set(spread(len(source), most or len(source)))
     return (example for n, example in enumerate(source) if n in chosen)
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from shared.cli import UserError
 from shared.data.datasets import open_images
-from shared.data.images import image_files, iter_images
+from shared.data.images import image_files, iter_images, spread
 
 
 def labelled_photos(source: str | Path, most: int) -> Iterator[tuple[np.ndarray, str]]:
@@ -37,8 +37,3 @@ def labelled_photos(source: str | Path, most: int) -> Iterator[tuple[np.ndarray,
         raise UserError(f"{folder} has no pictures in it; give a folder of .jpg or .png files.")
     for path, photo in iter_images(files[n] for n in spread(len(files), most)):
         yield photo, (re.findall(r"n\d{8}", str(path.resolve())) or [""])[-1]
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most so many of range(count), evenly, the ends among them."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()

@@ -32,7 +32,7 @@ def test_grey_photos_are_left_out_and_counted(capsys):
 def test_some_are_spread_evenly():
     source = image_set(*(np.full((2, 2, 3), n, np.uint8) for n in range(10)))
     for most, expected in ((4, [0, 3, 6, 9]), (0, list(range(10))), (99, list(range(10)))):
-        assert [int(rgb[0, 0, 0]) for rgb, _ in lab_photos.spread(source, most)] == expected
+        assert [int(rgb[0, 0, 0]) for rgb, _ in lab_photos.some(source, most)] == expected
 
 
 def test_pairs_are_lightness_and_smaller_chroma():
