@@ -34,7 +34,7 @@ from shared.caption_decoder import caption_decoder
 from shared.caption_sheet import attention_sheet, caption_sheet
 from shared.captioning import Caption, Captioner
 from shared.data.captions import PAD, Captioned, Lesson, View, Vocabulary, lessons, read_captions, read_photos
-from shared.data.images import load_image, named_files, random_crop, resize, sample_photos
+from shared.data.images import load_image, named_files, random_crop, resize, sample_photos, spread
 
 if TYPE_CHECKING:
     import keras
@@ -88,11 +88,11 @@ class Train:
     """1,500 photos, the first stage only: simple sentences after about 5 minutes."""
     photos: int = 0
     """Learn from so many photos only; 0 for all."""
-    size: int = 160
+    size: int = 192
     """Side of the photos that the network takes, in pixels."""
-    epochs: int = 12
+    epochs: int = 9
     """Passes over the photos in the first stage, whose features are computed once."""
-    whole_epochs: int = 3
+    whole_epochs: int = 7
     """Passes in the second stage, in which the eyes learn, too; 0 for none."""
     frozen_blocks: int = 6
     """MobileNetV2's blocks, of 16, that stay as they are even then."""
@@ -100,7 +100,7 @@ class Train:
     """Photos in a step, each with all its captions."""
     learning_rate: float = 1e-3
     """AdamW's step size after the warm-up, in the first stage; it falls to zero along a cosine."""
-    whole_rate: float = 1e-4
+    whole_rate: float = 1.5e-4
     """The same in the second stage."""
     units: int = 256
     """Size of a word's vector."""
@@ -180,9 +180,7 @@ def encoder(size: int, pretrained: bool) -> keras.Model:
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(photo)
     network = keras.applications.MobileNetV2(include_top=False, weights=None, input_tensor=scaled)
     if pretrained:
-        with classifiers.downloading("MobileNetV2's ImageNet weights"):
-            published = keras.applications.MobileNetV2(weights="imagenet")
-        network.set_weights(published.get_weights()[: len(network.weights)])
+        network.set_weights(classifiers.imagenet_weights()[: len(network.weights)])
     cells = keras.layers.Reshape((-1, network.output_shape[-1]))(network.output)
     return keras.Model(photo, cells, name="encoder")
 
@@ -199,9 +197,7 @@ def freeze(eyes: keras.Model, blocks: int) -> None:
 
 def load(model: Path | None) -> Captioner:
     """A saved network, ready to be asked; UserError if it is not one of this app's."""
-    if model is None and not (zoo.MODELS / APP).is_dir():
-        raise cli.UserError(f"there is no model in the box yet: train one with `python apps/{APP}.py train`.")
-    network, record = zoo.load(model or zoo.MODELS / APP)
+    network, record = zoo.load_for(APP, model)
     known = record.get("vocabulary")
     if isinstance(known, list) and network.name == APP:
         vocabulary = Vocabulary(map(str, known))
@@ -231,15 +227,10 @@ def checked(config: Train) -> tuple[Train, list[Captioned], list[Captioned]]:
     if config.units % config.heads:
         raise cli.UserError(f"--units is {config.units}, and must be a multiple of --heads, {config.heads}.")
     learned, held = read_captions(config.data, "train", "validation")
-    learned, held = learned[: config.photos or None], spread(held, config.held_out)
+    learned, held = learned[: config.photos or None], [held[n] for n in spread(len(held), config.held_out)]
     if len(learned) < config.batch:
         raise cli.UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
     return config if config.resume else settings.begin(config, config.run, resume=False), learned, held
-
-
-def spread(found: Sequence[Any], most: int) -> list[Any]:
-    """At most so many of them, evenly."""
-    return [found[n] for n in np.unique(np.linspace(0, len(found) - 1, most).round().astype(int))]
 
 
 def loss_with(smoothing: float) -> Callable[[Any, Any], Any]:
@@ -286,7 +277,7 @@ class Course:
 
         def judge() -> float:
             captions = [best.words for best, *_ in self.captioner.write(look(), beams=1)]
-            print("", *(" ".join(words) for words in spread(captions, 4)), sep="\n  ")
+            print("", *(" ".join(captions[n]) for n in spread(len(captions), 4)), sep="\n  ")
             return self.cider.mean(captions)
 
         def keep(epoch: int, cider: float) -> None:
@@ -450,18 +441,11 @@ def save_captions(path: Path, found: Sequence[Captioned], written: dict[int, lis
 
 def readable(files: Sequence[Path]) -> tuple[list[Path], list[np.ndarray], list[str]]:
     """The files that hold photos, the photos, and the names of the others; UserError if a single one is broken."""
-    good, photos, broken = [], [], []
-    for file in files:
-        try:
-            photos.append(load_image(file))
-            good.append(file)
-        except cli.UserError as error:
-            if len(files) == 1:
-                raise
-            cli.say(f"{error}")
-            broken.append(f"{file}")
-    if not good:
+    found: list[tuple[Path, np.ndarray]] = []
+    broken = cli.for_each(files, lambda file: found.append((file, load_image(file))))
+    if not found:
         raise cli.UserError("not one of these photos can be read.")
+    good, photos = map(list, zip(*found, strict=True))
     return good, photos, broken
 
 

@@ -118,7 +118,7 @@ def test_the_network_is_small_and_made_of_keras_own_layers(monkeypatch):
     monkeypatch.setattr(app, "encoder", MOBILENET)
     cli.import_keras()
     network = app.caption_network(2473, app.Train(), pretrained=False)
-    assert network.get_layer("encoder").output_shape == (None, 25, 1280)
+    assert network.get_layer("encoder").output_shape == (None, 36, 1280)
     assert network.output_shape == (None, None, 2473)
     assert network.inputs[0].dtype == "uint8"
     size = sum((2 if len(v.shape) > 1 else 4) * int(np.prod(v.shape)) for v in network.weights)
