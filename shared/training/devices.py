@@ -70,7 +70,8 @@ def setup(seed: int | None, precision: Precision = "auto", replicas: int = 1) ->
     try:
         with _replicated(backend, [d.name for d in devices[:replicas]]):
             if seed is not None:
-                keras.utils.set_random_seed(seed)
+                with held_stderr():  # Keras seeds TensorFlow, too, wherever it is installed: its greeting
+                    keras.utils.set_random_seed(seed)
             yield Devices(backend, precision, replicas, _describe(backend, precision, replicas, devices[0]))
     finally:
         keras.config.set_dtype_policy(policy)
