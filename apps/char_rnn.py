@@ -161,9 +161,7 @@ def char_model(symbols: int, config: Train, batch: int | None = None) -> keras.M
 
 def load(model: Path | None) -> tuple[keras.Model, Alphabet]:
     """A saved network and its alphabet; UserError if it is not one of this app's."""
-    if model is None and not (zoo.MODELS / APP).is_dir():
-        raise cli.UserError(f"there is no model in the box yet: train one with `python apps/{APP}.py train`.")
-    network, config = zoo.load(model or zoo.MODELS / APP)
+    network, config = zoo.load_for(APP, model)
     symbols = config.get("vocabulary")
     if not isinstance(symbols, str) or network.name != APP or network.output_shape[-1] != len(symbols):
         raise cli.UserError(f"{model} is not a network that this app trained, with its vocabulary in config.json.")

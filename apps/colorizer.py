@@ -236,9 +236,7 @@ class ColourBins:
 
 def load(config: Colorize | Evaluate) -> tuple[Painter, ColourBins]:
     """A saved network, ready to colour, and its bins; UserError if it is not one of this app's."""
-    if config.model is None and not (zoo.MODELS / APP).is_dir():
-        raise cli.UserError(f"there is no model in the box yet: train one with `python apps/{APP}.py train`.")
-    network, record = zoo.load(config.model or zoo.MODELS / APP)
+    network, record = zoo.load_for(APP, config.model)
     try:
         bins = ColourBins(np.array(record["bins"], np.float32), np.array(record["common"], np.float32))
     except (KeyError, TypeError, ValueError):
@@ -347,7 +345,7 @@ def evaluate(config: Evaluate) -> None:
     painter, bins = load(config)
     table, curve = Table(bins.centres, feature_judge(config.classifier), photos.classes), Curve()
     usual = bins.common @ bins.centres
-    for photo, label in lab_photos.spread(photos, config.limit):
+    for photo, label in lab_photos.some(photos, config.limit):
         if not lab.is_grey(photo):
             _, chroma = painter.look(photo)
             versions = {"grey": one_colour(photo), "mean colour": one_colour(photo, usual)}
@@ -366,7 +364,7 @@ def evaluate(config: Evaluate) -> None:
 
 def feature_judge(name: str) -> FeatureJudge | None:
     """The photo classifier that judges, or None with a sentence where there is none in the box."""
-    if name == "photo_classifier" and not (zoo.MODELS / name / zoo.MODEL).is_file():
+    if name == "photo_classifier" and not zoo.in_box(name):
         cli.say(f"There is no {name} in the box: the columns of features and of its answers are left out.")
         return None
     found = victims.find(name, batch=1)
@@ -397,16 +395,9 @@ def colorize(config: Colorize) -> None:
     files = named_files(config.photos)
     check_output(config, files)
     first = load_image(files[0]) if len(files) == 1 else np.empty((0, 0, 3), np.uint8)  # before the long work
-    hints, broken = [Hint.parse(text, first) for text in config.hint], []
+    hints = [Hint.parse(text, first) for text in config.hint]
     painter, _ = load(config)
-    for file in files:
-        try:
-            colour_file(config, file, painter, hints)
-        except cli.UserError as error:
-            if len(files) == 1:
-                raise
-            cli.say(f"{error}")
-            broken.append(f"{file}")
+    broken = cli.for_each(files, lambda file: colour_file(config, file, painter, hints))
     if broken:
         raise cli.UserError(f"{len(broken)} of {len(files)} photos could not be coloured: {', '.join(broken)}.")
     cli.say("Try next: --vividness 1.5, --compare, or --hint x,y,#rrggbb for a colour that you know.")

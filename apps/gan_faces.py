@@ -330,7 +330,7 @@ def adversaries(config: Train) -> Owners:
 
 def judge_features() -> tuple[distances.Features, str]:
     """Features to choose the best generator by: the box's classifier, or random ones where there is none."""
-    if (zoo.MODELS / "photo_classifier" / zoo.MODEL).is_file():
+    if zoo.in_box("photo_classifier"):
         return distances.classifier_features(), "photo_classifier"
     return distances.random_features(SIZE), "random"
 
@@ -433,9 +433,7 @@ def train(config: Train) -> None:
 
 def load(model: Path | None) -> tuple[keras.Model, dict[str, Any]]:
     """A saved generator and its settings; UserError if it is not one of this app's."""
-    if model is None and not (zoo.MODELS / APP).is_dir():
-        raise cli.UserError(f"there is no model in the box yet: train one with `python apps/{APP}.py train`.")
-    network, trained = zoo.load(model or zoo.MODELS / APP)
+    network, trained = zoo.load_for(APP, model)
     if len(network.input_shape) != 2 or network.output_shape != (None, SIZE, SIZE, 3):
         raise cli.UserError(f"{model} does not turn vectors of latents into pictures of {SIZE} x {SIZE} pixels.")
     return network, trained
@@ -446,7 +444,7 @@ def evaluate(config: Evaluate) -> None:
     cli.check(config, "samples", 64, 10**6)
     cli.check(config, "seed", 0, 2**31)
     kind = Path(config.classifier).name
-    if config.classifier == "photo_classifier" and not (zoo.MODELS / kind).is_dir():
+    if config.classifier == "photo_classifier" and not zoo.in_box(kind):
         raise cli.UserError(
             "there is no photo_classifier in the box yet, whose features the distances need: train one with "
             "`python apps/photo_classifier.py train`, or name another image classifier with --classifier."

@@ -254,6 +254,20 @@ def test_validators():
     assert cli.suggest("zebra", ["char_rnn"]) == ""
 
 
+def test_one_of_several_may_fail(capsys):
+    done = []
+
+    def work(n: int) -> None:
+        if n == 2:
+            raise cli.UserError("two is wrong.")
+        done.append(n)
+
+    assert cli.for_each([1, 2, 3], work) == ["2"]
+    assert (done, capsys.readouterr().err) == ([1, 3], "two is wrong.\n")
+    with pytest.raises(cli.UserError, match="two"):
+        cli.for_each([2], work)
+
+
 def test_output_path_in_a_named_folder(tmp_path):
     assert cli.output_path(tmp_path, "app", "a.png") == tmp_path / "a.png"
     (tmp_path / "a.png").touch()

@@ -86,6 +86,21 @@ def test_thirty_frames_a_second_stay_thirty(tmp_path, ending):
     assert sum(played(film.path)[1]) == 1000
 
 
+def test_what_stays_as_it_was_costs_next_to_nothing(tmp_path):
+    frame = np.random.default_rng(0).integers(0, 256, (200, 300, 3), np.uint8)
+    frames = [frame]
+    for value in range(9):  # far apart: the rectangle around both corners is the whole picture
+        frames.append(frames[-1].copy())
+        frames[-1][0, 0], frames[-1][-1, -1] = value, value
+    for name, shown in (("one.webp", frames[:1]), ("ten.webp", frames)):
+        with Film(tmp_path / name) as film:
+            for frame in shown:
+                film.add(frame)
+    one, ten = ((tmp_path / name).stat().st_size for name in ("one.webp", "ten.webp"))
+    assert ten - one < 9 * 200
+    np.testing.assert_array_equal(played(tmp_path / "ten.webp")[0], frames)
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_a_frame_may_be_reused_by_the_caller(tmp_path, ending):
     frame = np.zeros((8, 8, 3), np.uint8)
