@@ -2,11 +2,11 @@
 
     python benchmarks/gan_training.py --data faces/
 
-Two rows, each in a fresh process, one after the other, each with the same minutes of training on the same photos: the
-app's networks with its recipe, and the DCGAN of the Keras example "DCGAN to generate face images" (its architecture,
-labels with noise, cross-entropy, Adam at 1e-4, `model.fit` with an overridden `train_step`), which everybody starts
-from. Both are judged by the same code: kernel and Frechet distance of their paintings to photos that neither has seen,
-on the features of one classifier. Compiling and judging do not count as training.
+Two rows, each in a fresh process, one after the other (or `--together`), each with the same minutes of training on the
+same photos: the app's networks with its recipe, and the DCGAN of the Keras example "DCGAN to generate face images" (its
+architecture, labels with noise, cross-entropy, Adam at 1e-4, `model.fit` with an overridden `train_step`), which
+everybody starts from. Both are judged by the same code: kernel and Frechet distance of their paintings to photos that
+neither has seen, on the features of one classifier. Compiling and judging do not count as training.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ import numpy as np
 import tyro
 
 from apps import gan_faces as app
+from benchmarks.dqn_throughput import usable_cores
 from shared import cli, distances
 from shared.painting import painter, save_sheet
 
@@ -51,6 +52,8 @@ class Measure:
     """Of ours; the example's is float32."""
     sheet: Path | None = None
     """A picture file for 64 of the paintings."""
+    cores: tuple[int, ...] = ()
+    """Numbers of the CPU cores to keep to; all by default."""
 
 
 @dataclass
@@ -65,6 +68,8 @@ class Compare:
     """Paintings to judge by."""
     classifier: str = "photo_classifier"
     """The image classifier whose features are compared: a name in saved_models/, a folder or a file; or `random`."""
+    together: bool = False
+    """Both at the same time, each on its own half of the cores."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Folder for what was measured and a sheet of each row's paintings; by default outputs/gan_training/."""
 
@@ -201,6 +206,8 @@ def example(faces: np.ndarray, seconds: float) -> tuple[Any, int, float]:
 
 def measure(config: Measure) -> None:
     """Train one of the two in this process, and print what came of it as a line of JSON."""
+    if config.cores:
+        os.sched_setaffinity(0, config.cores)
     faces, unseen = app.load_splits(config.data, app.Train.crop, "train", "test")
     cli.import_keras()
     from shared.training import devices
@@ -236,19 +243,35 @@ def compare(config: Compare) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     if (load := os.getloadavg()[0]) > 0.5:
         cli.say(f"This machine is not idle (load {load:.1f}): fewer photos are seen, and the ratio is doubtful.")
-    rows = []
-    for what in ("example", "ours"):
-        words = ["--what", what, "--data", config.data, "--classifier", config.classifier]
-        words += ["--minutes", str(config.minutes), "--samples", str(config.samples)]
-        words += ["--sheet", str(folder / f"{what}.png")]
-        done = subprocess.run([sys.executable, __file__, "measure", *words], stdout=subprocess.PIPE, text=True)
-        if done.returncode:
-            raise cli.UserError(f"the training of {what} failed; what it said is above.")
-        rows.append(json.loads(done.stdout.splitlines()[-1]))
+    rows = run_rows(config, folder)
     show(config, rows, load)
     with cli.write_atomically(folder / "gan_training.json") as temporary:
         temporary.write_text(json.dumps({"load": load, "rows": rows}, indent=2) + "\n", encoding="utf-8")
     print(f"Sheets of both, and all that was measured: {folder}")
+
+
+def run_rows(config: Compare, folder: Path) -> list[dict]:
+    """What `measure` prints of the example and of ours, each in a fresh process."""
+    rows, names, cores = [], ("example", "ours"), usable_cores()
+    if config.together and len(cores) < 2:
+        raise cli.UserError("--together needs two CPU cores.")
+    halves = (cores[: len(cores) // 2], cores[-(len(cores) // 2) :]) if config.together else ([], [])
+    with contextlib.ExitStack() as running:
+        started = (running.enter_context(begin(config, *row, folder)) for row in zip(names, halves, strict=True))
+        for what, process in zip(names, list(started) if config.together else started, strict=True):
+            said, _ = process.communicate()
+            if process.returncode:
+                raise cli.UserError(f"the training of {what} failed; what it said is above.")
+            rows.append(json.loads(said.splitlines()[-1]))
+    return rows
+
+
+def begin(config: Compare, what: str, cores: list[int], folder: Path) -> subprocess.Popen[str]:
+    """Start one row's process."""
+    words = ["--what", what, "--data", config.data, "--classifier", config.classifier]
+    words += ["--minutes", str(config.minutes), "--samples", str(config.samples)]
+    words += ["--sheet", str(folder / f"{what}.png"), *(["--cores", *map(str, cores)] if cores else [])]
+    return subprocess.Popen([sys.executable, __file__, "measure", *words], stdout=subprocess.PIPE, text=True)
 
 
 def show(config: Compare, rows: list[dict], load: float) -> None:
