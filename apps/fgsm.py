@@ -124,7 +124,7 @@ def lossless(requested: Path | None, name: str) -> Path:
 
 def find(name: str, batch: int = 1) -> victims.Victim:
     """A network by one of the names that --model takes."""
-    if name in (UNDEFENDED, DEFENDED) and not (zoo.MODELS / name).is_dir():
+    if name in (UNDEFENDED, DEFENDED) and not zoo.in_box(name):
         raise cli.UserError(f"there is no {name} in the box yet: use --model MobileNetV2, or train it.")
     return victims.find(name, batch)
 
@@ -169,8 +169,7 @@ def craft(config: Attack, attacker: attacks.Attacker, photo: np.ndarray, goal: G
     if config.attack == "fgsm":
         return attacker.fgsm(*given, epsilon, targeted=goal.targeted)[0]
     steps = config.steps or (40 if goal.targeted else 10)
-    stride = 2.5 * epsilon / min(steps, 10)  # more steps go further, they do not become shorter
-    return attacker.pgd(*given, epsilon, steps, stride, targeted=goal.targeted)[0]
+    return attacker.pgd(*given, epsilon, steps, targeted=goal.targeted)[0]
 
 
 @dataclass
@@ -204,10 +203,10 @@ def attack(config: Attack) -> None:
     photo, sheet = load_image(source), lossless(config.output, f"{source.stem}.png")
     victim = find(config.model)
     goal, small = goal_for(victim, photo, config.target), crop_square(photo, victim.size)
-    kinds = [(small, victim.attacker, f"-{victim.size}"), (photo, None, "")]
+    sizes = [(small, f"-{victim.size}"), (photo, "")]
     results = []
-    for original, attacker, ending in kinds[: 1 if photo.shape == small.shape else 2]:
-        found = craft(config, attacker or victim.attacker_at(original.shape), original, goal)
+    for original, ending in sizes[: 1 if photo.shape == small.shape else 2]:
+        found = craft(config, victim.attacker_at(original.shape), original, goal)
         path = cli.output_path(sheet.parent, APP, f"{sheet.stem}-adversarial{ending}{sheet.suffix}")
         results.append(save(path, found, original, victim, goal))
         assert np.abs(results[-1].change).max() <= attacks.grey_levels(epsilon), f"{path} goes beyond epsilon"
@@ -315,7 +314,7 @@ def changed(config: Attack, victim: victims.Victim, photos: Photos) -> dict[str,
 def sweep(config: Attack) -> None:
     """Accuracy against epsilon for a folder of photos, and under noise of the same size, plotted."""
     path, began_s, curves = lossless(config.output, "sweep.png"), time.perf_counter(), {}
-    defended = [DEFENDED] if (zoo.MODELS / DEFENDED).is_dir() and config.model != DEFENDED else []
+    defended = [DEFENDED] if zoo.in_box(DEFENDED) and config.model != DEFENDED else []
     print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT), flush=True)
     for name in (config.model, *defended):
         victim = find(name, BATCH)
@@ -345,9 +344,8 @@ def evaluate(config: Evaluate) -> None:
         right = victim.attacker.logits(photos.pictures).argmax(-1) == photos.truth
         pictures, truth = photos.pictures[right], photos.truth[right]
         cells = [100 * right.mean(), accuracy(victim, attacks.noise(pictures, epsilon), truth)]
-        for steps, stride in ((1, epsilon), (config.steps, None)):
-            found = victim.attacker.pgd(pictures, truth, epsilon, steps, stride)
-            cells.append(accuracy(victim, found, truth))
+        cells.append(accuracy(victim, victim.attacker.fgsm(pictures, truth, epsilon), truth))
+        cells.append(accuracy(victim, victim.attacker.pgd(pictures, truth, epsilon, config.steps), truth))
         print(f"{victim.name:32}{len(right):8}" + "".join(f"{cell:8.1f}" for cell in cells), flush=True)
         cli.say(judged(victim, photos))
 

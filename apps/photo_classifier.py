@@ -19,7 +19,6 @@ import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -283,35 +282,23 @@ def fit(config: Train, data: photo_data.Photos, held: photo_data.Photos) -> floa
     )
     cli.say(f"{len(data):,} photos, {len(rows):,} classes; {network.count_params():,} parameters.")
 
-    began_with, measure = network.get_weights(), judge_of(network, teacher, config, held)
+    # What photos of a few kinds teach makes a network forget the other classes; half-way it keeps both (Wortsman et al.
+    # 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903). That mean is what is judged and kept.
+    began_with, mean = network.get_weights(), photo_network(config.size, len(rows))
+    measure = judge_of(mean, teacher, config, held)
 
     def judge() -> float:
-        with mixed(network, began_with, config.mix):
-            return measure()
+        pairs = zip(began_with, network.get_weights(), strict=True)
+        mean.set_weights([(1 - config.mix) * old + config.mix * new for old, new in pairs])
+        return measure()
 
     def keep(epoch: int, loss: float) -> None:
-        with mixed(network, began_with, config.mix):
-            zoo.save(network, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, labels=labels, wnids=wnids))
+        zoo.save(mean, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, labels=labels, wnids=wnids))
 
     lessons = partial(batches, data, teacher, config)
     return fitting.fit(
         student, lessons, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
     )
-
-
-@contextmanager
-def mixed(network: keras.Model, began_with: list[np.ndarray], share: float) -> Iterator[None]:
-    """Put a mean of the weights before and after training in the place of the latter, for the block.
-
-    What photos of a few kinds teach makes a network forget the other classes; half-way it keeps both (Wortsman et al.
-    2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903).
-    """
-    learned = network.get_weights()
-    network.set_weights([(1 - share) * old + share * new for old, new in zip(began_with, learned, strict=True)])
-    try:
-        yield
-    finally:
-        network.set_weights(learned)
 
 
 def judge_of(
@@ -370,7 +357,7 @@ def train(config: Train) -> None:
 
 def find(model: str, batch: int = BATCH) -> victims.Victim:
     """A classifier by name, for so many photos at a time; UserError if there is none of that name, or not yet."""
-    if model in (APP, ROBUST) and not (zoo.MODELS / model).is_dir():
+    if model in (APP, ROBUST) and not zoo.in_box(model):
         how = "train --adversarial" if model == ROBUST else "train"
         raise cli.UserError(f"there is no {model} in the box yet: make one with `python apps/{APP}.py {how}`.")
     return victims.find(model, batch)
@@ -436,12 +423,11 @@ def classify(config: Classify) -> None:
     path = cli.output_path(config.output, APP, "photos.png")
     files = named_files(config.photos) or sample_photos()
     pictures = [crop_square(photo := load_image(file), min(*photo.shape[:2], 2 * TILE)) for file in files]
-    victim = find(config.model)
-    logits = victim.attacker.logits(np.stack([resize(picture, victim.size, victim.size) for picture in pictures]))
-    answers = []
-    for file, shares in zip(files, classifiers.softmax(logits), strict=True):
-        best = np.argsort(-shares)[: config.top]
-        guesses = [{"label": victim.labels[n], "confidence": round(float(shares[n]), 4)} for n in best]
+    victim, answers = find(config.model, batch=1), []
+    for file, picture in zip(files, pictures, strict=True):
+        guesses = [
+            {"label": label, "confidence": round(share, 4)} for label, share in victim.guesses(picture, config.top)
+        ]
         answers.append({"photo": str(file), "guesses": guesses})
         if not config.json:
             print(file.name, *(f"{guess['confidence']:7.1%}  {guess['label']}" for guess in guesses), sep="\n")

@@ -2,11 +2,13 @@
 
     python benchmarks/attacks.py --data FOLDER --peer-python .venv-attacks/bin/python
 
-The same model file, the same photos (those that the network names rightly), the same epsilon, step and number of steps,
-no random start, the same batch. What comes out is rounded to whole grey levels within epsilon and judged by the same
-code for all. One process at a time, each row in a fresh one, in rounds, so that a slow minute of the machine falls on
-all of them; the time is that of the attack alone, after a first batch that compiles. The peers run in a virtual
-environment of their own on the same Keras and TensorFlow; README.md beside this file says how to make it.
+The same model file, the same photos (those that the network names rightly), the same epsilon, loss, step and number of
+steps, no random start, the same batch. The loss is cross-entropy for FGSM, and for PGD the margin between the best
+other class and the label: both peers let their users choose. What comes out is rounded to whole grey levels within
+epsilon and judged by the same code for all. One process at a time, each row in a fresh one, in rounds, so that a slow
+minute of the machine falls on all of them; the time is that of the attack alone, after a first batch that compiles. The
+peers run in a virtual environment of their own on the same Keras and TensorFlow; README.md beside this file says how to
+make it.
 """
 
 from __future__ import annotations
@@ -31,7 +33,7 @@ import numpy as np
 
 from benchmarks.dqn_throughput import installed, limit_threads, usable_cores
 from shared import cli
-from shared.attacks import Attacker, rounded
+from shared.attacks import Attacker, rounded, stride
 
 GOAL, POINTS = 1.5, 1.0  # how many times as fast ours should be; how far the success rates may lie apart, in %
 OURS, PEERS = "Keras Arcade", ("Foolbox", "ART")
@@ -60,7 +62,7 @@ class Measure:
     epsilon: float = 2.0
     """Largest change of a pixel, in grey levels of 255."""
     steps: int = 10
-    """Of PGD, each 2.5 epsilon / steps long."""
+    """Of PGD, each as long as shared/attacks.py has it."""
     batch: int = 50
     """Photos at a time."""
     threads: int = 2
@@ -168,8 +170,18 @@ def callable_network(network: Any, setup: Measure) -> Callable[..., Any]:
     return tf.function(call) if setup.compiled else call
 
 
+def margin(logits: Any, chosen: Any) -> Any:
+    """How far the best other class is ahead of the chosen one, summed over the batch."""
+    import tensorflow as tf
+
+    chosen = tf.cast(chosen, logits.dtype)
+    others = tf.reduce_max(logits - 1e9 * chosen, axis=-1)
+    return tf.reduce_sum(others - tf.reduce_sum(logits * chosen, axis=-1))
+
+
 def foolbox(network: Any, setup: Measure) -> Maker:
     """Foolbox's attack itself, `run`; its `__call__` would also ask the network whether it worked."""
+    import eagerpy as ep
     import foolbox as fb
     import tensorflow as tf
 
@@ -177,10 +189,14 @@ def foolbox(network: Any, setup: Measure) -> Maker:
     if setup.attack == "fgsm":
         attack = fb.attacks.LinfFastGradientAttack(random_start=False)
     else:
-        stride = 2.5 * setup.epsilon / setup.steps
-        attack = fb.attacks.LinfProjectedGradientDescentAttack(
-            abs_stepsize=stride, steps=setup.steps, random_start=False
-        )
+
+        class MarginAttack(fb.attacks.LinfProjectedGradientDescentAttack):
+            def get_loss_fn(self, model: Any, labels: Any) -> Callable[[Any], Any]:
+                chosen = tf.one_hot(labels.raw, network.output_shape[-1])
+                return lambda photos: ep.astensor(margin(model(photos).raw, chosen))
+
+        step = stride(setup.epsilon, setup.steps)
+        attack = MarginAttack(abs_stepsize=step, steps=setup.steps, random_start=False)
 
     def make(photos: np.ndarray, labels: np.ndarray) -> np.ndarray:
         criterion = fb.criteria.Misclassification(tf.constant(labels))
@@ -195,19 +211,21 @@ def art(network: Any, setup: Measure) -> Maker:
     from art.attacks.evasion import FastGradientMethod, ProjectedGradientDescent
     from art.estimators.classification import TensorFlowV2Classifier
 
+    cross_entropy = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    loss = cross_entropy if setup.attack == "fgsm" else lambda chosen, logits: margin(logits, chosen)
     classifier = TensorFlowV2Classifier(
         model=callable_network(network, setup),
         nb_classes=network.output_shape[-1],
         input_shape=network.input_shape[1:],
-        loss_object=tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        loss_object=loss,
         clip_values=(0, 255),
     )
     rules = {"eps": setup.epsilon, "batch_size": setup.batch, "num_random_init": 0}
     if setup.attack == "fgsm":
         attack = FastGradientMethod(classifier, eps_step=setup.epsilon, **rules)
     else:
-        stride = 2.5 * setup.epsilon / setup.steps
-        attack = ProjectedGradientDescent(classifier, eps_step=stride, max_iter=setup.steps, verbose=False, **rules)
+        step = stride(setup.epsilon, setup.steps)
+        attack = ProjectedGradientDescent(classifier, eps_step=step, max_iter=setup.steps, verbose=False, **rules)
     return lambda photos, labels: attack.generate(photos, y=np.eye(network.output_shape[-1])[labels])
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shared import zoo
-from shared.attacks import Attacker
+from shared.attacks import Attacker, without_kinks
 from shared.classifiers import downloading, imagenet_classes, softmax
 from shared.cli import UserError, import_keras, suggest
 from shared.data.images import crop_square
@@ -47,12 +47,16 @@ class Victim:
         return [(self.labels[n], float(shares[n])) for n in np.argsort(-shares)[:top]]
 
     def attacker_at(self, shape: tuple[int, ...]) -> Attacker:
-        """Attacks on photos of this (height, width, 3), through the crop and the scaling that `judge` makes."""
+        """Attacks on photos of this (height, width, 3), through the crop and the scaling that `judge` makes.
+
+        They find the same on every backend, to a grey level, where a batch of the `attacker` is merely fast.
+        """
         import keras
 
         photo, side = keras.Input(shape), self.size
         scale = keras.layers.Resizing(side, side, interpolation="bicubic", antialias=True, crop_to_aspect_ratio=True)
-        return Attacker(keras.Model(photo, self.network(scale(photo))), batch=1)
+        seen = photo if shape[:2] == (side, side) else scale(photo)
+        return Attacker(keras.Model(photo, without_kinks(self.network)(seen)), batch=1)
 
 
 def find(name: str, batch: int) -> Victim:

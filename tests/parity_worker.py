@@ -8,6 +8,7 @@
         assert results("jax")["sum_of_squares"] == ...
 
 `results(backend)` runs every scenario in one subprocess, so that Keras is imported once per backend and test session.
+Where several files ask for them, conftest.py starts these processes at once, and the files come last.
 By hand: KERAS_BACKEND=jax python -m tests.parity_worker gan
 """
 
@@ -45,25 +46,35 @@ def results(backend: str) -> dict[str, Any]:
 
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    done = _running()[backend].result()
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    process, said = start()[backend]
+    stdout, stderr = said.result(timeout=600)
+    assert process.returncode == 0, stderr
+    return json.loads(stdout.splitlines()[-1])
 
 
 @functools.cache  # a failure, too
-def _running() -> dict[str, Future[subprocess.CompletedProcess[str]]]:
-    """Both processes side by side: each mostly keeps one core busy."""
+def start() -> dict[str, tuple[subprocess.Popen[str], Future[tuple[str, str]]]]:
+    """Both processes side by side, each with what it will have said: each mostly keeps one core busy."""
     pool = ThreadPoolExecutor(len(BACKENDS))
-    return {backend: pool.submit(_run, backend) for backend in BACKENDS if importlib.util.find_spec(backend)}
+    processes = {backend: _process(backend) for backend in BACKENDS if importlib.util.find_spec(backend)}
+    return {backend: (process, pool.submit(process.communicate)) for backend, process in processes.items()}
 
 
-def _run(backend: str) -> subprocess.CompletedProcess[str]:
+def stop() -> None:
+    """End the processes that nobody waits for any more."""
+    if start.cache_info().currsize:
+        for process, _ in start().values():
+            process.kill()
+
+
+def _process(backend: str) -> subprocess.Popen[str]:
     quick = "--xla_backend_optimization_level=0"  # most of JAX's time would go into making code fast that runs once
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2 {quick}"
     on_cpu = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     env = os.environ | on_cpu | {"KERAS_BACKEND": backend}
     command, root = [sys.executable, "-m", "tests.parity_worker"], Path(__file__).parents[1]
-    return subprocess.run(command, cwd=root, env=env, capture_output=True, text=True, timeout=600)
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, cwd=root, env=env, **pipes)
 
 
 # ------------------------------------------------------------------------------------------------ Materials
@@ -99,6 +110,8 @@ def message(function: Callable[[], Any]) -> str:
 
 def main() -> None:
     """Run the scenarios named on the command line (default: all) and print {name: result} as one line of JSON."""
+    if hasattr(os, "nice"):
+        os.nice(10)  # the tests that run meanwhile go first: some of them look at the clock
     if os.environ["KERAS_BACKEND"] == "tensorflow":
         import tensorflow as tf
 
@@ -108,7 +121,7 @@ def main() -> None:
     from shared.cli import import_keras
 
     import_keras()
-    warnings.filterwarnings("error", module=r"shared\.")
+    warnings.filterwarnings("error", module=r"(apps|shared|tests)\.")
     for module in sorted((Path(__file__).parent / "scenarios").glob("*.py")):
         importlib.import_module(f"tests.scenarios.{module.stem}")
     outcome = {}

@@ -290,6 +290,15 @@ def test_evaluate_counts_what_is_left_of_the_right_answers(capsys, folder):
     assert rows[app.DEFENDED] == [8, 87.5, 100, 100, 100]
 
 
+def test_evaluate_where_no_photo_is_named_rightly(capsys, tmp_path):
+    (tmp_path / "photos").mkdir()
+    save_image(tmp_path / "photos" / f"{WNIDS[1]}.png", tinted(0))
+    row = rows_of(text_of(capsys, "evaluate", "--data", "photos", "--models", app.UNDEFENDED))[app.UNDEFENDED]
+    assert row[:2] == [1, 0]
+    assert np.isnan(row[2:]).all()
+    assert len(row) == 5
+
+
 def test_a_sweep_by_hand(folder):
     """The table's numbers, worked out here photo by photo."""
     victim, config = victims.find(app.UNDEFENDED, 3), app.Attack()

@@ -35,3 +35,20 @@ def adversarial_photos() -> dict:
         "own size": (large, victim.attacker_at(large.shape[1:]).fgsm(large, labels[:1], 3 / 255)),
     }
     return {name: (after.astype(int) - before).tolist() for name, (before, after) in found.items()}
+
+
+@scenario
+def shipped_network_is_attacked() -> dict:
+    """FGSM on a photo, as the app makes it: what it adds, in hexadecimal (128 is nothing), by size and epsilon."""
+    from shared import victims
+    from shared.data.images import crop_square, load_image, sample_photos
+
+    victim = victims.find("photo_classifier", 1)
+    photo = load_image(next(path for path in sample_photos() if path.stem == "chelsea"))
+    label, found = [int(victim.judge(photo).argmax())], {}
+    for original in (crop_square(photo, victim.size), photo):
+        attacker = victim.attacker_at(original.shape)
+        for levels, after in zip((2, 4), attacker.sweep(original[None], label, [2 / 255, 4 / 255]), strict=True):
+            change = (128 + after[0].astype(int) - original).astype(np.uint8)
+            found[f"{len(original)} pixels, {levels}"] = change.tobytes().hex()
+    return found
