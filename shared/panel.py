@@ -32,17 +32,17 @@ def bar_panel(
         caption: one line above the bars.
     """
     width, height = size
-    canvas = Image.new("RGB", size, BACKGROUND)
-    draw = ImageDraw.Draw(canvas)
+    canvas, inks = Image.new("RGB", size, BACKGROUND), {colour: Image.new("L", size) for colour in (TEXT, PALE)}
+    draw, bright, pale = map(ImageDraw.Draw, (canvas, inks[TEXT], inks[PALE]))
     small, large = ImageFont.load_default(13), ImageFont.load_default(28)
     top = MARGIN
     for label, value in heading:
-        draw.text((MARGIN, top), label, PALE, small)
-        draw.text((MARGIN, top + 14), value, TEXT, large)
+        pale.text((MARGIN, top), label, 255, small)
+        bright.text((MARGIN, top + 14), value, 255, large)
         top += 58
     row = min(LINE, (height - top - 3 * MARGIN) // max(len(labels), 1))
     top = height - MARGIN - row * len(labels)
-    draw.text((MARGIN, top - LINE), caption, PALE, small)
+    pale.text((MARGIN, top - LINE), caption, 255, small)
     low, high = limits
     names = min(max(small.getlength(label) for label in labels), width / 2)
     left, full = MARGIN + names + 8, width - 2 * MARGIN - names - 8
@@ -50,6 +50,8 @@ def bar_panel(
         y = top + row * index
         share = min(max((value - low) / max(high - low, 1e-9), 0.02), 1.0)
         draw.rectangle((left, y + 2, left + full * share, y + row - 3), CHOSEN if index == chosen else BAR)
-        draw.text((MARGIN, y + row / 2), label, TEXT if index == chosen else PALE, small, anchor="lm")
-        draw.text((left + 4, y + row / 2), f"{value:.2f}", TEXT, small, anchor="lm")
+        (bright if index == chosen else pale).text((MARGIN, y + row / 2), label, 255, small, anchor="lm")
+        bright.text((left + 4, y + row / 2), f"{value:.2f}", 255, small, anchor="lm")
+    for colour, ink in inks.items():  # in four shades: hundreds would make a film of panels twice as large
+        canvas.paste(colour, mask=ink.point(lambda shade: 85 * round(shade / 85)))
     return np.asarray(canvas)
