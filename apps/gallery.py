@@ -23,18 +23,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from shared import cli
+from shared import cli, zoo
 from shared.atari_film import FILM_SECONDS, film_game, play_game
 from shared.caption_sheet import attention_sheet
 from shared.chroma import Hint
 from shared.data.atari import STEPS_PER_SECOND
 from shared.data.images import crop_square, resize
 from shared.language import speaker
-from shared.page import boxed, new_file, once, opened, photo_place, plainly, read, wait
+from shared.page import boxed, new_file, once, opened, photo_place, picture, plainly, read, typed, wait
 from shared.painting import added, film_tour, painter, save_sheet, tour
 from shared.window import Window
 
 FACES, COLUMNS, ENLARGED = 64, 8, 2  # on the sheet
+LAST: dict[str, Any] = {"trigger_mode": "always_last"}  # what is asked before there is an answer is not lost
+UNSEEN: dict[str, Any] = {"api_visibility": "private", **LAST}
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -70,7 +72,8 @@ def atari(app: ModuleType) -> None:
             seed = gr.Number(1, label="Seed: the same one plays the same game", precision=0)
             start = gr.Button("Play", variant="primary")
         with gr.Column(scale=2):
-            film, score = gr.Image(label="The film", interactive=False), gr.Markdown()
+            film = picture("The film", zoo.MODELS / "dqn_breakout" / "film.webp")
+            score = gr.Markdown("A game that it played before.")
 
     @start.click(inputs=[game, epsilon, seconds, seed], outputs=[film, score], api_name="play")
     @plainly()
@@ -115,8 +118,8 @@ def shakespeare(app: ModuleType) -> None:
 
     def write(prompt, temperature, top_k, length):
         with plainly():
-            cli.in_range("Characters", length, 1, 2000)
-            config = app.Write(prompt=prompt or "", temperature=temperature, top_k=int(top_k), length=int(length))
+            length = int(cli.in_range("Characters", length, 1, 2000))
+            config = app.Write(prompt=typed(prompt, 2000), temperature=temperature, top_k=int(top_k), length=length)
             app.check_write(config)
             (speak, alphabet), written = trained(), ""
             opening = app.opening(config, alphabet, tell=gr.Warning)
@@ -139,16 +142,21 @@ def classifier(app: ModuleType) -> None:
     victim = once(app.APP, lambda name=app.APP: app.find(name, batch=1))
     with gr.Row():
         with gr.Column():
-            photo = photo_place()
+            photo, sample = photo_place("chelsea")
         with gr.Column():
             model = gr.Dropdown(boxed(app.APP, app.ROBUST), value=app.APP, label="Network")
             start = gr.Button("What is it?", variant="primary")
             guesses = gr.Label(label="The network's guesses", num_top_classes=5)
 
-    @gr.on([start.click, photo.upload, model.input], inputs=[photo, model], outputs=guesses, api_name="classify")
+    given = [photo, model]
+
     @plainly()
     def classify(path, model):
-        return dict(victim(model).guesses(read(path)[0], top=5))
+        photo, _ = read(path)
+        return dict(victim(model).guesses(photo, top=5))
+
+    gr.on([start.click, photo.upload, model.input], classify, given, guesses, api_name="classify", **LAST)
+    sample.then(classify, given, guesses, **UNSEEN)
 
 
 def attack(app: ModuleType) -> None:
@@ -158,29 +166,32 @@ def attack(app: ModuleType) -> None:
     victim = once(app.UNDEFENDED, lambda name=app.UNDEFENDED: app.find(name))
     with gr.Row():
         with gr.Column():
-            photo = photo_place()
+            photo, sample = photo_place("coffee")
         with gr.Column():
             levels = gr.Slider(1, 16, 2, step=1, label="Epsilon, in 255ths")
             method = gr.Radio(["fgsm", "pgd"], value="fgsm", label="One step (FGSM) or many (PGD)")
             target = gr.Textbox(label="Target: what the network shall call it; empty for anything else", max_length=60)
             model = gr.Dropdown(boxed(app.UNDEFENDED, app.DEFENDED), value=app.UNDEFENDED, label="Network")
             start = gr.Button("Attack", variant="primary")
-    sheet = gr.Image(label="Photo + perturbation = adversarial photo", interactive=False)
-    kept = gr.Image(label="The adversarial photo, to keep", interactive=False, height=240)
+            kept = picture("The adversarial photo, to keep", height=200)
+    sheet = picture("Photo + perturbation = adversarial photo", show_label=False)
     given = [photo, levels, method, target, model]
     triggers = [start.click, photo.upload, levels.input, method.input, target.submit, model.input]
 
-    @gr.on(triggers, inputs=given, outputs=[sheet, kept], api_name="attack", trigger_mode="always_last")
     @plainly()
     def fool(path, levels, method, target, model):
         photo, _ = read(path)
-        config = app.Attack(epsilon=f"{round(levels)}/255", attack=method, target=(target or "").strip() or None)
+        wanted = typed(target, 60).strip() or None
+        config = app.Attack(epsilon=f"{round(levels)}/255", attack=method, target=wanted)
         app.checked(config)
         network = victim(model)
         goal, small = app.goal_for(network, photo, config.target), crop_square(photo, network.size)
         found = app.craft(config, network.attacker, small, goal)
         saved = app.save(new_file("adversarial.png"), found, small, network, goal)
         return app.equation(config, network, saved, app.judged_terms(network, photo, saved)), str(saved.path)
+
+    gr.on(triggers, fool, given, [sheet, kept], api_name="attack", **LAST)
+    sample.then(fool, given, [sheet, kept], **UNSEEN)
 
 
 def colours(app: ModuleType) -> None:
@@ -190,7 +201,7 @@ def colours(app: ModuleType) -> None:
     painted = once(app.APP, lambda: app.load(app.Colorize())[0])
     with gr.Row():
         with gr.Column():
-            photo = photo_place()
+            photo, sample = photo_place("camera")
             colour = gr.ColorPicker("#8b1a2b", label="A colour that you know: choose it, then click on the photo")
         with gr.Column():
             before_after = gr.ImageSlider(label="Before and after", interactive=False, max_height=600)
@@ -202,17 +213,19 @@ def colours(app: ModuleType) -> None:
     def paint(path, vividness, hints):
         app.check_look(app.Colorize(vividness=vividness))
         photo, size = read(path)
-        known = [hint_on(photo, size, line) for line in (hints or "").split()]
+        known = [hint_on(photo, size, line) for line in typed(hints, 2000).split()]
         return app.one_colour(photo), painted()(photo, vividness, known)
 
     def click(hints, colour, at: gr.SelectData):
         return f"{hints}\n{at.index[0]},{at.index[1]},{hexadecimal(colour)}".strip()
 
     given = [photo, vividness, hints]
-    triggers = [start.click, photo.upload, vividness.input, hints.submit]
-    gr.on(triggers, paint, given, before_after, api_name="colour", trigger_mode="always_last")
-    clicked = photo.select(click, [hints, colour], hints, api_visibility="private")
-    clicked.success(paint, given, before_after, api_visibility="private")
+    triggers = [start.click, vividness.input, hints.submit]
+    gr.on(triggers, paint, given, before_after, api_name="colour", **LAST)
+    clicked = photo.select(click, [hints, colour], hints, **UNSEEN)
+    another = (event(lambda: "", None, hints, **UNSEEN) for event in (photo.upload, sample.then))  # has other hints
+    for event in (clicked, *another):
+        event.success(paint, given, before_after, **UNSEEN)
 
 
 def hint_on(photo: np.ndarray, size: tuple[int, int], text: str) -> Hint:
@@ -235,13 +248,12 @@ def captions(app: ModuleType) -> None:
     captioner = once(app.APP, lambda: app.load(None))
     with gr.Row():
         with gr.Column():
-            photo = photo_place()
+            photo, sample = photo_place("camera")
         with gr.Column():
             start = gr.Button("Describe it", variant="primary")
-            sentence = gr.Textbox(label="The sentence, and how likely a word of it is on average")
-            looked = gr.Image(label="Where it looked for each word", interactive=False)
+            sentence = gr.Textbox(label="The sentence, how likely a word of it is, and where it looked for each")
+            looked = picture("Where it looked for each word", show_label=False)
 
-    @gr.on([start.click, photo.upload], inputs=photo, outputs=[sentence, looked], api_name="describe")
     @plainly()
     def describe(path):
         (photo, _), network = read(path), captioner()
@@ -249,6 +261,9 @@ def captions(app: ModuleType) -> None:
         best = network.write(features, app.Describe.beams, app.LENGTH_WEIGHT)[0][0]
         sheet = attention_sheet(photo, best.words, network.attention(features[0], best))
         return f"{best.text} ({best.score:.0%})", sheet
+
+    gr.on([start.click, photo.upload], describe, photo, [sentence, looked], api_name="describe", **LAST)
+    sample.then(describe, photo, [sentence, looked], **UNSEEN)
 
 
 # ---------------------------------------------------------------------------------------------------------- Faces
@@ -265,15 +280,15 @@ def faces(app: ModuleType) -> None:
     trained = once(app.APP, load)
     with gr.Row():
         with gr.Column(scale=2):
-            sheet = gr.Image(label="Faces 1 to 64, row by row: click on those that you want to add", interactive=False)
+            sheet = picture("Faces 1 to 64, row by row", show_label=False)
         with gr.Column():
             seed = gr.Number(1, label="Seed", precision=0)
             truncation = gr.Slider(0, 1, 1, step=0.05, label="Truncation: less is more regular, and more alike")
             start = gr.Button("Paint", variant="primary")
-            sign = gr.Radio(["+", "-"], value="+", label="A click adds or subtracts")
+            sign = gr.Radio(["+", "-"], value="+", label="A click on a face adds or subtracts it")
             terms = gr.Textbox(label="Faces to add, such as 3 + 17 - 5", max_length=200)
             add, morph = gr.Button("Add them up"), gr.Button("Turn them into one another")
-            result = gr.Image(label="What comes of it", interactive=False)
+            result = picture("What comes of it")
 
     def latents_of(seed: Any, truncation: float) -> np.ndarray:
         cli.in_range("Truncation", truncation, 0.0, 1.0)
@@ -302,11 +317,11 @@ def faces(app: ModuleType) -> None:
         column, row = (min(place // (ENLARGED * app.SIZE + 2), COLUMNS - 1) for place in at.index)
         return f"{terms} {sign} {row * COLUMNS + column + 1}".strip().removeprefix("+ ")
 
-    shown, given, one = [seed, truncation], [seed, truncation, terms], {"concurrency_id": app.APP}
+    shown, given, one = [seed, truncation], [seed, truncation, terms], {"concurrency_id": app.APP, **LAST}
     gr.on([start.click, seed.submit, truncation.input], paint, shown, sheet, api_name="faces", **one)
     gr.on([add.click, terms.submit], add_up, given, result, api_name="add", **one)
     morph.click(turn, given, result, api_name="morph", **one)
-    sheet.select(click, [terms, sign], terms, api_visibility="private")
+    sheet.select(click, [terms, sign], terms, **UNSEEN)
 
 
 def parsed(terms: str | None) -> list[tuple[int, int]]:
@@ -336,7 +351,7 @@ def build() -> Any:
     import gradio as gr
 
     with gr.Blocks(title="Keras Arcade", analytics_enabled=False) as blocks:
-        gr.Markdown("# Keras Arcade\nFamous results of deep learning, computed where this page was opened.")
+        gr.Markdown("# Keras Arcade\nFamous results of deep learning, computed on one computer.", elem_id="banner")
         for title, name, show in TABS:
             app = importlib.import_module(f"apps.{name}")
             with gr.Tab(title):

@@ -32,6 +32,13 @@ SIDE = 1280  # pixels: a larger photo is made as small as that
 UPLOAD = "25mb"  # of one file at most
 FOLDER = 512 << 20  # bytes of all files at most
 WAITING = 64  # questions in the queue at most
+BRICKS = ("#c84848", "#c66c3a", "#b47a30", "#a2a22a", "#48a048", "#4248c8")  # the rows of Breakout
+STRIPES = ", ".join(f"{colour} {n / 6:.1%} {(n + 1) / 6:.1%}" for n, colour in enumerate(BRICKS))
+STYLE = f"""
+#banner {{ border-radius: 10px; padding: 18px 26px 26px; overflow: hidden;
+          background: linear-gradient(90deg, {STRIPES}) bottom / 100% 8px no-repeat, #16171d }}
+#banner h1, #banner p {{ color: #fff; margin: 0 }}
+"""
 
 
 # ------------------------------------------------------------------------------------------------ Open and close
@@ -74,7 +81,8 @@ def opened(
                 server_port=port,
                 inbrowser=browser,
                 share=share,
-                theme=gr.themes.Default(**fonts),
+                theme=gr.themes.Default(**fonts).set(body_background_fill="*neutral_50"),
+                css=STYLE,
                 max_file_size=UPLOAD,
                 allowed_paths=[],
                 footer_links=[],
@@ -149,22 +157,41 @@ def once(model: str, load: Callable[..., Any]) -> Callable[..., Any]:
     return get
 
 
+def typed(text: str | None, most: int) -> str:
+    """What somebody typed, if anything; UserError beyond `most` characters, which only a program can send."""
+    if len(text or "") > most:
+        raise UserError(f"a text of {len(text or ''):,} characters is too long: at most {most:,} are read.")
+    return text or ""
+
+
 def boxed(*names: str) -> list[str]:
     """Those of the models that are in the box."""
     return [name for name in names if (zoo.MODELS / name / zoo.MODEL).is_file()]
 
 
-def photo_place() -> Any:
-    """A gradio.Image to put a photo in, with some to choose from: its value is a path, which only `read` opens."""
+def photo_place(first: str) -> tuple[Any, Any]:
+    """A gradio.Image to put a photo in, and the event that one of the samples below it has been chosen.
+
+    Its value is a path, which only `read` opens; in the beginning that of the sample called `first`.
+    """
     import gradio as gr
 
-    samples = [str(path) for path in sample_photos()]
-    photo = gr.Image(
-        samples[0] if samples else None, type="filepath", sources=["upload", "clipboard"], label="Photo", height=400
-    )
+    samples = [str(path) for path in sorted(sample_photos(), key=lambda path: path.stem != first)]
+    kind: dict[str, Any] = {"type": "filepath", "sources": ["upload", "clipboard"], "buttons": ["fullscreen"]}
+    photo = gr.Image(next(iter(samples), None), label="Photo", height=400, **kind)
     photo.preprocess = lambda given: given and given.path  # Gradio's own tries all decoders that Pillow has
-    gr.Examples(samples, photo, label="Or one of these", examples_per_page=8)
-    return photo
+    return photo, gr.Examples(samples, photo, label="Or one of these", examples_per_page=8).load_input_event
+
+
+def picture(label: str, first: Path | None = None, **look: Any) -> Any:
+    """A gradio.Image to look at and to keep: the file `first`, if there is one, until there is another.
+
+    Gradio's own has a third button, which would share the picture with the world.
+    """
+    import gradio as gr
+
+    shown = first if first and first.is_file() else None
+    return gr.Image(shown, label=label, alt_text=label, interactive=False, buttons=["fullscreen", "download"], **look)
 
 
 @lru_cache(8)

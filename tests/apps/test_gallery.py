@@ -199,6 +199,7 @@ def test_a_tab_without_its_model_says_what_the_app_says(tmp_path, monkeypatch):
         ("play", ("breakout", 2.0, 5, 1), "2"),
         ("play", ("breakout", 0.1, 5, -1), "Seed is -1, and must be from 0"),
         ("write", ("ROMEO", 0.8, -1, 200), "-1"),
+        ("write", ("R" * 2001, 0.8, 0, 200), "a text of 2,001 characters is too long: at most 2,000 are read."),
         ("add", (1, 1.0, "three"), "say which faces"),
         ("add", (1, 1.0, ""), "say which faces"),
         ("add", (1, 1.0, "1 + 65"), "A face's number is 65, and must be from 1 to 64"),
@@ -225,6 +226,11 @@ def test_an_unknown_target_gets_near_ones(refusal, photo):
 def test_a_hint_off_the_photo(refusal, photo):
     assert "is off the picture, which is 1500 x 900 pixels" in refusal("colour", photo, 1.0, "1500,0,#ff0000")
     assert "is not x,y,#rrggbb" in refusal("colour", photo, 1.0, "<img>")
+
+
+def test_nobody_gives_hints_for_hours(refusal, photo):
+    assert "at most 2,000 are read" in refusal("colour", photo, 1.0, "0,0,#ff0000\n" * 1000)
+    assert "at most 60 are read" in refusal("attack", photo, 3, "fgsm", "golf ball" * 1000, "photo_classifier")
 
 
 @pytest.mark.parametrize(
@@ -361,6 +367,9 @@ def test_the_page_names_no_address_but_its_own(gallery):
     shell = get(gallery, "/").text
     config = get(gallery, "/config").json()
     assert not config["analytics_enabled"]
+    images = [part["props"] for part in config["components"] if part["type"] == "image"]
+    assert len(images) >= 9
+    assert not [image["label"] for image in images if "share" in image["buttons"]]
     assert not re.findall(r"""(?:src|href)\s*=\s*["']?https?://(?!127\.0\.0\.1)[^"'\s>]+""", shell)
     for sheet in ("/theme.css", *re.findall(r'href="\.?(/[^"]+\.css)"', shell)):
         assert not re.findall(r"(?:url\(|@import)\s*[\"']?https?://[^)\"']+", get(gallery, sheet).text), sheet

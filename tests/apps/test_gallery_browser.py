@@ -16,19 +16,13 @@ from pathlib import Path
 import pytest
 
 from apps import gallery as app
-from shared import zoo
 from shared.data.images import sample_photos
 from shared.page import opened
 
-PATIENCE_MS = 60_000  # a first answer loads a model; the machine may be busy
+PATIENCE_MS = 300_000  # a first answer loads a model; the machine may be busy
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 pytestmark = pytest.mark.slow
-
-
-def boxed(name: str) -> None:
-    if not (zoo.MODELS / name / zoo.MODEL).is_file():
-        pytest.skip(f"saved_models/ has no {name} yet")
 
 
 @pytest.fixture(scope="module")
@@ -74,7 +68,7 @@ def open_tab(page, title: str):
 
 def picture_in(panel, label: str):
     """The picture under this label, once it is there, loaded and as large as it is: (element, width, height)."""
-    image = panel.locator(f'.block:has(label:has-text("{label}")) img').first
+    image = panel.get_by_alt_text(label).or_(panel.locator(f'.block:has(label:has-text("{label}")) img')).first
     image.wait_for(state="visible")
     image.page.wait_for_function("image => image.complete && image.naturalWidth > 0", arg=image.element_handle())
     size = image.evaluate("image => [image.naturalWidth, image.naturalHeight]")
@@ -92,17 +86,15 @@ def test_all_tabs_are_there(page):
 
 
 def test_atari(page):
-    boxed("dqn_breakout")
     panel = open_tab(page, "Play")
     panel.get_by_label("Seconds").first.fill("5")
     panel.get_by_role("button", name="Play").click()
+    panel.get_by_text(re.compile(r"\d+ points")).wait_for()
     _, width, height = picture_in(panel, "The film")
     assert (width, height) == (520, 420)
-    assert re.search(r"\d+ points", panel.inner_text())
 
 
 def test_shakespeare(page):
-    boxed("char_rnn")
     panel = open_tab(page, "Write")
     panel.get_by_label("Prompt").fill("JULIET:")
     panel.get_by_role("button", name="Write").click()
@@ -112,14 +104,12 @@ def test_shakespeare(page):
 
 
 def test_the_classifier(page):
-    boxed("photo_classifier")
     panel = open_tab(page, "Recognise")
     upload(panel, next(path for path in sample_photos() if path.stem == "coffee"))
     panel.get_by_text(re.compile("espresso", re.IGNORECASE)).first.wait_for()
 
 
 def test_the_attack_follows_epsilon(page):
-    boxed("photo_classifier")
     panel = open_tab(page, "Fool")
     panel.get_by_role("button", name="Attack").click()
     sheet, width, _ = picture_in(panel, "Photo + perturbation")
@@ -130,8 +120,13 @@ def test_the_attack_follows_epsilon(page):
     page.wait_for_function("([image, before]) => image.src !== before", arg=[sheet.element_handle(), before])
 
 
+def test_choosing_a_sample_is_asking(page):
+    panel = open_tab(page, "Recognise")
+    panel.locator(".gallery-item").nth(1).click()
+    panel.get_by_text(re.compile("espresso", re.IGNORECASE)).first.wait_for()
+
+
 def test_an_unknown_target_is_a_sentence(page):
-    boxed("photo_classifier")
     panel = open_tab(page, "Fool")
     panel.get_by_label("Target").fill("golf bal")
     panel.get_by_role("button", name="Attack").click()
@@ -139,7 +134,6 @@ def test_an_unknown_target_is_a_sentence(page):
 
 
 def test_colours_and_a_hint_by_a_click(page):
-    boxed("colorizer")
     panel = open_tab(page, "Colour")
     panel.get_by_role("button", name="Colour it").click()
     picture_in(panel, "Before and after")
@@ -157,7 +151,6 @@ def test_colours_and_a_hint_by_a_click(page):
 
 
 def test_a_photo_is_described(page):
-    boxed("image_captioner")
     panel = open_tab(page, "Describe")
     panel.get_by_role("button", name="Describe it").click()
     picture_in(panel, "Where it looked")
@@ -165,7 +158,6 @@ def test_a_photo_is_described(page):
 
 
 def test_faces(page):
-    boxed("gan_faces")
     panel = open_tab(page, "Paint faces")
     panel.get_by_role("button", name="Paint", exact=True).click()
     sheet, width, _ = picture_in(panel, "Faces 1 to 64")
@@ -176,13 +168,7 @@ def test_faces(page):
     terms = panel.get_by_label("Faces to add")
     page.wait_for_function("terms => terms.value === '1 + 2'", arg=terms.element_handle())
     panel.get_by_role("button", name="Add them up").click()
-    assert picture_in(panel, "What comes of it")[1:] == (256, 256)
-
-
-@pytest.mark.parametrize(
-    ("title", "name"), [("Colour", "colorizer"), ("Describe", "image_captioner"), ("Paint faces", "gan_faces")]
-)
-def test_a_tab_without_its_model_says_so(page, title, name):
-    if (zoo.MODELS / name / zoo.MODEL).is_file():
-        pytest.skip(f"saved_models/ has {name}")
-    assert f"train one with python apps/{name}.py train" in open_tab(page, title).inner_text()
+    result, *size = picture_in(panel, "What comes of it")
+    assert size == [256, 256]
+    panel.get_by_role("button", name="Turn them").click()
+    page.wait_for_function("image => image.src.endsWith('morph.webp')", arg=result.element_handle())

@@ -22,6 +22,7 @@ from tests.scenarios.image_captioner import tiny_encoder, tiny_network
 ROOT = Path(__file__).parents[2]
 TINY = ["--size", 32, "--units", 16, "--heads", 2, "--hidden", 32, "--longest", 10, "--least", 1, "--batch", 8]
 TINY += ["--dropout", 0, "--learning-rate", 0.02, "--average", 0.1, "--held-out", 8, "--precision", "float32"]
+SHORT = ["--epochs", 3, "--whole-epochs", 2]
 MOBILENET = app.encoder
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
 
@@ -108,6 +109,16 @@ def trained(tmp_path_factory, album) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "encoder", tiny_encoder)
         assert main("train", "--data", album, "--run", run, *TINY, "--epochs", 12, "--whole-epochs", 2) == 0
+    return run
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory, album) -> Path:
+    """The folder of a short run that nothing interrupted."""
+    run = tmp_path_factory.mktemp("runs") / "straight"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(app, "encoder", tiny_encoder)
+        assert main("train", "--data", album, "--run", run, *TINY, *SHORT) == 0
     return run
 
 
@@ -235,9 +246,7 @@ def test_what_is_wrong_with_the_data_is_told(album, capsys):
 
 
 @pytest.mark.parametrize(("judgement", "folder"), [(2, ""), (4, "whole")])  # there are three of the first stage
-def test_resuming_equals_no_interruption(album, tmp_path, monkeypatch, judgement, folder):
-    words = ["train", "--data", album, *TINY, "--epochs", 3, "--whole-epochs", 2]
-    assert main(*words, "--run", "straight") == 0
+def test_resuming_equals_no_interruption(album, straight, tmp_path, monkeypatch, judgement, folder):
     calls, real = [], app.caption_metrics.Cider.mean
 
     def interrupted(*arguments):
@@ -247,10 +256,10 @@ def test_resuming_equals_no_interruption(album, tmp_path, monkeypatch, judgement
         return real(*arguments)
 
     monkeypatch.setattr(app.caption_metrics.Cider, "mean", interrupted)
-    assert main(*words, "--run", "parts") == 130
+    assert main("train", "--data", album, "--run", "parts", *TINY, *SHORT) == 130
     monkeypatch.setattr(app.caption_metrics.Cider, "mean", real)
     assert main("train", "--resume", "--run", "parts") == 0
-    ways = [tmp_path / run / folder for run in ("straight", "parts")]
+    ways = [run / folder for run in (straight, tmp_path / "parts")]
     last = [max((way / "checkpoints").iterdir()) / "arrays.npz" for way in ways]
     with np.load(last[0]) as one, np.load(last[1]) as other:
         for name in one:

@@ -67,6 +67,13 @@ def test_a_model_that_is_not_in_the_box_is_missed_at_once(box):
     assert page.boxed("gone", "here") == ["here"]
 
 
+def test_what_is_typed_has_an_end():
+    assert page.typed(None, 3) == page.typed("", 3) == ""
+    assert page.typed("red", 3) == "red"
+    with pytest.raises(UserError, match="a text of 4 characters is too long: at most 3 are read"):
+        page.typed("blue", 3)
+
+
 def test_the_folder_stays_small(tmp_path):
     for n in range(6):
         path = tmp_path / f"{n}" / "film.webp"
