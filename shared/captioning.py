@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -108,9 +109,13 @@ class Captioner:
         """Where it looked for each word of a caption: features (cells, features) -> float32 (words, rows, columns)."""
         ids = np.full((1, self.longest), PAD, np.int32)
         ids[0, : len(caption.words)] = self.vocabulary.encode(caption.words)[: len(caption.words)]
-        found = np.asarray(attention_maps(self.decoder)([features[None], ids]))[0, : len(caption.words)]
+        found = np.asarray(self._maps([features[None], ids]))[0, : len(caption.words)]
         rows = round(len(features) ** 0.5)
         return found.reshape(-1, rows, len(features) // rows)
+
+    @cached_property
+    def _maps(self) -> keras.Model:
+        return attention_maps(self.decoder)
 
     def _captions(self, ids: np.ndarray, sums: np.ndarray) -> list[Caption]:
         return [Caption(self.vocabulary.decode(row), float(total)) for row, total in zip(ids, sums, strict=True)]
