@@ -176,6 +176,10 @@ def example_gan() -> tuple[Any, Any]:
     return gan, generator
 
 
+class TimeIsUp(Exception):
+    """Ends `fit` in the middle of an epoch; Keras takes a StopIteration for the end of the data, and goes on."""
+
+
 def example(faces: np.ndarray, seconds: float) -> tuple[Any, int, float]:
     """The example's networks, losses and loop, stopped in time."""
     import keras
@@ -191,12 +195,12 @@ def example(faces: np.ndarray, seconds: float) -> tuple[Any, int, float]:
                 return
             self.photos, self.took_s = self.photos + BATCH, now_s - self.began_s
             if self.took_s >= seconds:
-                raise StopIteration
+                raise TimeIsUp
 
     data = tf.data.Dataset.from_tensor_slices(faces).shuffle(len(faces)).batch(BATCH, drop_remainder=True)
     data = data.map(lambda photos: tf.cast(photos, tf.float32) / 255).repeat().prefetch(tf.data.AUTOTUNE)
     (gan, generator), clock = example_gan(), Clock()
-    with contextlib.suppress(StopIteration):  # in the middle of an epoch
+    with contextlib.suppress(TimeIsUp):
         gan.fit(data, epochs=10**6, steps_per_epoch=10**6, callbacks=[clock], verbose=0)
     return generator, clock.photos, clock.took_s
 
