@@ -18,37 +18,15 @@ from apps import char_rnn as app
 from shared import cli, zoo
 from shared.data.characters import Alphabet, split
 from shared.language import collect, speaker
+from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, build, results
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "apps" / "char_rnn.py"
 TINY = ["--units", "24", "--embedding", "8", "--batch", "8", "--window", "32", "--average", "0.2"]
 
-
-def main(*words) -> int:
-    """The command in this process, where Keras is loaded already; returns the exit code."""
-    with pytest.raises(SystemExit) as exit:
-        cli.run(app.__doc__, app.write, {"train": app.train, "evaluate": app.evaluate}, [str(word) for word in words])
-    return exit.value.code
-
-
-def text_of(capsys, *words) -> str:
-    """What the command prints on stdout; it must succeed."""
-    code = main(*words)
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    return out
-
-
-def sentence(capsys, *words) -> str:
-    """The one sentence that a wrong input gets."""
-    code = main(*words)
-    err = capsys.readouterr().err
-    lines = [line for line in err.splitlines() if not line.startswith("Loading ")]
-    assert code == 2, err
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: ")
-    return lines[0]
+COMMAND = Command(app, "write")
+main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 
 
 def start(folder: Path, *words, stdin=subprocess.DEVNULL) -> subprocess.Popen:
@@ -344,24 +322,10 @@ def test_ctrl_c_while_training_says_how_to_go_on(tmp_path, play):
 
 
 def test_help_does_not_wait_for_keras(tmp_path):
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import apps.char_rnn; print(sorted(sys.modules))"
-    modules = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert not {"'keras'", "'tensorflow'", "'jax'", "'matplotlib'"} & set(modules.stdout.strip("[]\n").split(", "))
+    assert not slow_imports("char_rnn", tmp_path)
 
 
 # -------------------------------------------------------------------------------------------------- wrong inputs
-
-
-@pytest.fixture
-def no_long_work(monkeypatch):
-    """Such an input is answered before anything slow: Keras, the training."""
-
-    def too_late(*arguments):
-        raise AssertionError("the long work has begun")
-
-    monkeypatch.setattr(app.cli, "import_keras", too_late)
-    monkeypatch.setattr(zoo, "import_keras", too_late)
-    monkeypatch.setattr(app, "fit", too_late)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from shared.data import atari
 from shared.data.atari_scores import NATURE, protocol_scores
 from shared.training import checkpoints, steps
 from shared.training.checkpoints import Checkpoints
+from tests.apps.command import Command
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "apps" / "dqn_breakout.py"
@@ -68,22 +69,8 @@ def run(folder: Path, *words, **options) -> tuple[str, str]:
     return stdout, stderr
 
 
-def main(*words) -> int:
-    """The same in this process, where Keras is loaded already; returns the exit code."""
-    with pytest.raises(SystemExit) as exit:
-        cli.run(app.__doc__, app.play, {"train": app.train, "evaluate": app.evaluate}, [str(word) for word in words])
-    return exit.value.code
-
-
-def sentence(capsys, *words) -> str:
-    """The one sentence that a wrong input gets."""
-    code = main(*words)
-    err = capsys.readouterr().err
-    lines = [line for line in err.splitlines() if not line.startswith("Loading ")]
-    assert code == 2, err
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: ")
-    return lines[0]
+COMMAND = Command(app, "play")
+main, sentence = COMMAND.main, COMMAND.sentence
 
 
 def records(folder: Path) -> list[dict]:
@@ -526,16 +513,9 @@ def test_evaluate_prints_both_protocols(capsys, models):
 
 
 @pytest.fixture
-def no_long_work(monkeypatch):
-    """Such an input is answered before anything slow: Keras, the game, the training."""
-
-    def too_late(*arguments):
-        raise AssertionError("the long work has begun")
-
-    monkeypatch.setattr(app.cli, "import_keras", too_late)
-    monkeypatch.setattr(zoo, "import_keras", too_late)
-    monkeypatch.setattr(app, "play_game", too_late)
-    monkeypatch.setattr(app, "fit", too_late)
+def no_work(monkeypatch, no_long_work):
+    """Such an input is answered before the game, too."""
+    monkeypatch.setattr(app, "play_game", no_long_work)
 
 
 @pytest.mark.parametrize(
@@ -597,7 +577,7 @@ def no_long_work(monkeypatch):
         ("train --run file", "file"),
     ],
 )
-def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
+def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_work, words, said):
     (tmp_path / "file").write_text("", encoding="utf-8")
     assert re.search(said, sentence(capsys, *words.split()))
     left = [path for path in tmp_path.rglob("*") if path.is_file()]
@@ -607,7 +587,7 @@ def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, w
 @pytest.mark.parametrize(
     "words", ["--steps ten", "train --algorithm a2c", "train --steps 1.5", "--frobnicate", "photo"]
 )
-def test_what_cannot_be_parsed(capsys, no_long_work, words):
+def test_what_cannot_be_parsed(capsys, no_work, words):
     assert main(*words.split()) == 2
     assert "Traceback" not in capsys.readouterr().err
 
@@ -651,7 +631,7 @@ def test_watch_without_a_display(capsys, models, monkeypatch, tmp_path):
 @pytest.mark.skipif(
     os.name == "nt" or not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere"
 )
-def test_an_unwritable_folder(capsys, no_long_work, tmp_path):
+def test_an_unwritable_folder(capsys, no_work, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o500)
     assert "permission denied" in sentence(capsys, "-o", "locked/film.webp")
     assert "permission denied" in sentence(capsys, *TINY, "--run", "locked/run")

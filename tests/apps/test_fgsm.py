@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,39 +13,15 @@ from apps import fgsm as app
 from shared import attacks, cli, victims, zoo
 from shared.data.images import crop_square, load_image, sample_photos
 from shared.media import save_image
+from tests.apps.command import Command, slow_imports
 
 ROOT = Path(__file__).parents[2]
 SIZE = 16
 LABELS, WNIDS = ["tench", "golf ball", "church"], ["n01440764", "n03445777", "n03028079"]
 TINTS = np.array([(190, 90, 90), (90, 190, 90), (90, 90, 190)])  # of the three classes
 
-
-def main(*words) -> int:
-    """The command in this process, where Keras is loaded already; returns the exit code."""
-    with pytest.raises(SystemExit) as exit:
-        cli.run(app.__doc__, app.attack, {"evaluate": app.evaluate}, [str(word) for word in words])
-    return exit.value.code
-
-
-def text_of(capsys, *words) -> str:
-    """What the command prints on stdout; it must succeed."""
-    capsys.readouterr()
-    code = main(*words)
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    return out
-
-
-def sentence(capsys, *words) -> str:
-    """The one sentence that a wrong input gets."""
-    capsys.readouterr()
-    code = main(*words)
-    err = capsys.readouterr().err
-    lines = [line for line in err.splitlines() if not line.startswith("Loading ")]
-    assert code == 2, err
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: ")
-    return lines[0]
+COMMAND = Command(app, "attack")
+main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 
 
 def tinted(kind: int, height: int = SIZE, width: int = SIZE, seed: int = 0) -> np.ndarray:
@@ -399,10 +373,7 @@ def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
 
 
 def test_help_does_not_wait_for_keras(tmp_path):
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import apps.fgsm; print(sorted(sys.modules))"
-    modules = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    slow = {"'keras'", "'tensorflow'", "'jax'", "'matplotlib'", "'skimage'"}
-    assert not slow & set(modules.stdout.strip("[]\n").split(", "))
+    assert not slow_imports("fgsm", tmp_path)
 
 
 # --------------------------------------------------------------------------------------------- the shipped model

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,36 +14,14 @@ from apps import gan_faces as app
 from shared import cli, distances, zoo
 from shared.augment import DICE
 from shared.painting import painter
+from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, data, results
 
 ROOT = Path(__file__).parents[2]
 TINY = "--width 2 --critic-width 2 --latent 6 --batch 4 --images 512 --judge-every 128 --sheet-every 128 --average 0.2"
 
-
-def main(*words) -> int:
-    """The command in this process, where Keras is loaded already; returns the exit code."""
-    with pytest.raises(SystemExit) as exit:
-        cli.run(app.__doc__, app.paint, {"train": app.train, "evaluate": app.evaluate}, [str(word) for word in words])
-    return exit.value.code
-
-
-def text_of(capsys, *words) -> str:
-    """What the command prints on stdout; it must succeed."""
-    code = main(*words)
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    return out
-
-
-def sentence(capsys, *words) -> str:
-    """The one sentence that a wrong input gets."""
-    code = main(*words)
-    err = capsys.readouterr().err
-    lines = [line for line in err.splitlines() if not line.startswith(("Loading ", "Skipped "))]
-    assert code == 2, err
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: ")
-    return lines[0]
+COMMAND = Command(app, "paint", ("Loading ", "Skipped "))
+main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 
 
 def records(run: Path) -> list[dict]:
@@ -412,18 +388,6 @@ def test_training_is_judged_by_the_box_where_it_can(monkeypatch, classifier):
 # -------------------------------------------------------------------------------------------------- wrong inputs
 
 
-@pytest.fixture
-def no_long_work(monkeypatch):
-    """Such an input is answered before anything slow: Keras, the training."""
-
-    def too_late(*arguments):
-        raise AssertionError("the long work has begun")
-
-    monkeypatch.setattr(app.cli, "import_keras", too_late)
-    monkeypatch.setattr(zoo, "import_keras", too_late)
-    monkeypatch.setattr(app, "fit", too_late)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -474,9 +438,7 @@ def test_models_that_are_not_this_apps(capsys, classifier):
 
 
 def test_help_does_not_wait_for_keras(tmp_path):
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import apps.gan_faces; print(sorted(sys.modules))"
-    modules = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert not {"'keras'", "'tensorflow'", "'jax'", "'matplotlib'"} & set(modules.stdout.strip("[]\n").split(", "))
+    assert not slow_imports("gan_faces", tmp_path)
 
 
 # --------------------------------------------------------------------------------------------- the shipped model

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from apps import image_captioner as app
 from shared import cli, zoo
 from shared.data.captions import read_captions, read_photos
 from shared.data.images import load_image, sample_photos
+from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, results
 from tests.scenarios.image_captioner import tiny_encoder, tiny_network
 
@@ -26,24 +25,8 @@ SHORT = ["--epochs", 3, "--whole-epochs", 2]
 MOBILENET = app.encoder
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
 
-
-def main(*words) -> int:
-    """The command in this process, where Keras is loaded already; returns the exit code."""
-    with pytest.raises(SystemExit) as exit:
-        verbs = {"train": app.train, "evaluate": app.evaluate}
-        cli.run(app.__doc__, app.describe, verbs, [str(word) for word in words])
-    return exit.value.code
-
-
-def sentence(capsys, *words) -> str:
-    """The one sentence that a wrong input gets."""
-    code = main(*words)
-    err = capsys.readouterr().err
-    lines = [line for line in err.splitlines() if not line.startswith("Loading ")]
-    assert code == 2, err
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: ")
-    return lines[0]
+COMMAND = Command(app, "describe")
+main, sentence = COMMAND.main, COMMAND.sentence
 
 
 def records(folder: Path) -> list[dict]:
@@ -361,18 +344,6 @@ def test_a_folder_with_a_broken_photo_does_the_rest(trained, tmp_path, capsys):
 # ----------------------------------------------------------------------------------------------------- wrong inputs
 
 
-@pytest.fixture
-def no_long_work(monkeypatch):
-    """Such an input is answered before anything slow: Keras, the training."""
-
-    def too_late(*arguments):
-        raise AssertionError("the long work has begun")
-
-    monkeypatch.setattr(app.cli, "import_keras", too_late)
-    monkeypatch.setattr(zoo, "import_keras", too_late)
-    monkeypatch.setattr(app, "fit", too_late)
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -433,11 +404,7 @@ def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
 
 
 def test_help_does_not_wait_for_keras(tmp_path):
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import apps.image_captioner; print(sorted(sys.modules))"
-    modules = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert not {"'keras'", "'tensorflow'", "'jax'", "'matplotlib'", "'skimage'"} & set(
-        modules.stdout.strip("[]\n").split(", ")
-    )
+    assert not slow_imports("image_captioner", tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------- the shipped model

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +14,7 @@ from apps import photo_classifier as app
 from shared import classifiers, cli, zoo
 from shared.attacks import Attacker
 from shared.data.photos import Photos
+from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, build, results
 from tests.scenarios.photo_classifier import tiny
 
@@ -24,34 +23,8 @@ TINTS = {"n00000002": (170, 70, 60), "n00000004": (60, 160, 60), "pets": (60, 70
 CLASSES = tuple(f"class {n}" for n in range(6)), tuple(f"n{n:08}" for n in range(6))
 TINY = ["--size", 32, "--batch", 16, "--held-out", 24, "--average", 0.2, "--learning-rate", 0.02]
 
-
-def main(*words) -> int:
-    """The command in this process, where Keras is loaded already; returns the exit code."""
-    verbs = {"train": app.train, "evaluate": app.evaluate}
-    with pytest.raises(SystemExit) as exit:
-        cli.run(app.__doc__, app.classify, verbs, [str(word) for word in words])
-    return exit.value.code
-
-
-def text_of(capsys, *words) -> str:
-    """What the command prints on stdout; it must succeed."""
-    capsys.readouterr()
-    code = main(*words)
-    out, err = capsys.readouterr()
-    assert code == 0, err
-    return out
-
-
-def sentence(capsys, *words) -> str:
-    """The one sentence that a wrong input gets."""
-    capsys.readouterr()
-    code = main(*words)
-    err = capsys.readouterr().err
-    lines = [line for line in err.splitlines() if not line.startswith(("Loading ", "Training on "))]
-    assert code == 2, err
-    assert len(lines) == 1, err
-    assert lines[0].startswith("error: ")
-    return lines[0]
+COMMAND = Command(app, "classify", ("Loading ", "Training on "))
+main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 
 
 def records(folder: Path) -> list[dict]:
@@ -417,25 +390,16 @@ def test_files_and_folders_as_json(tmp_path, pupil, tinted, capsys):
 
 
 def test_help_does_not_wait_for_keras(tmp_path):
-    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); import apps.photo_classifier; print(sorted(sys.modules))"
-    modules = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True)
-    assert not {"'keras'", "'tensorflow'", "'jax'", "'matplotlib'"} & set(modules.stdout.strip("[]\n").split(", "))
+    assert not slow_imports("photo_classifier", tmp_path)
 
 
 # -------------------------------------------------------------------------------------------------- wrong inputs
 
 
 @pytest.fixture
-def no_long_work(monkeypatch):
-    """Such an input is answered before anything slow: Keras, reading all the photos, the training."""
-
-    def too_late(*arguments):
-        raise AssertionError("the long work has begun")
-
-    monkeypatch.setattr(app.cli, "import_keras", too_late)
-    monkeypatch.setattr(zoo, "import_keras", too_late)
-    monkeypatch.setattr(app.photo_data, "read", too_late)
-    monkeypatch.setattr(app, "fit", too_late)
+def no_work(monkeypatch, no_long_work):
+    """Such an input is answered before all the photos are read, too; there is nothing in the box."""
+    monkeypatch.setattr(app.photo_data, "read", no_long_work)
     monkeypatch.setattr(zoo, "MODELS", Path("nowhere"))
 
 
@@ -478,7 +442,7 @@ def no_long_work(monkeypatch):
         ("train --resume --run nowhere", "nowhere holds no run to go on with"),
     ],
 )
-def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
+def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_work, words, said):
     for name in ("empty", "flat", "good/cats/", "good/dogs"):
         (tmp_path / name).mkdir(parents=True)
     for name in (

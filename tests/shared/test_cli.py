@@ -320,8 +320,10 @@ def test_held_stderr_without_a_stderr():
     assert (result.returncode, result.stdout) == (0, "fine\n")
 
 
-def test_held_stderr_when_sys_stderr_is_not_a_file(monkeypatch):
+def test_held_stderr_when_sys_stderr_is_not_a_file(monkeypatch, capfd):
     for stderr in (None, io.StringIO()):
         monkeypatch.setattr(sys, "stderr", stderr)
         with cli.held_stderr():
             os.write(2, b"noise\n")
+        os.write(2, b"said\n")
+    assert capfd.readouterr().err == "said\nsaid\n"

@@ -1,0 +1,19 @@
+"""Fixtures of the apps' tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared import cli, zoo
+
+
+@pytest.fixture
+def no_long_work(monkeypatch, request):
+    """A wrong input is answered before anything slow: Keras, the training."""
+
+    def too_late(*arguments):
+        raise AssertionError("the long work has begun")
+
+    for module, name in ((cli, "import_keras"), (zoo, "import_keras"), (request.module.app, "fit")):
+        monkeypatch.setattr(module, name, too_late)
+    return too_late
