@@ -189,19 +189,18 @@ def checked(config: Train) -> tuple[Train, str]:
     """The settings to train with, the batch no larger than the text allows, and the text; or a UserError."""
     if config.quick:
         config = replace(config, epochs=10, units=256, dropout=0.1, weight_dropout=0.1, learning_rate=5e-3)
+    config = settings.resumed(config)
     cli.check(config, "epochs batch window layers units embedding", 1, 10_000)
     cli.check(config, "dropout weight_dropout", 0.0, 0.9)
     cli.check(config, "forget weight_decay", 0.0, 1.0)
     cli.check(config, "learning_rate average", 1e-9, 1.0)
     cli.check(config, "seed", 0, 2**31)
-    if config.resume:
-        config = settings.begin(config, config.run, resume=True)
     text = open_text(config.data)
     windows = len(split(text)[0]) // config.window
     if not windows or len(text) < 20:
         raise cli.UserError(f"{config.data} is shorter than a window of {config.window} characters: give more text.")
     config = replace(config, batch=min(config.batch, windows))
-    return config if config.resume else settings.begin(config, config.run, resume=False), text
+    return settings.begin(config), text
 
 
 def fit(config: Train, text: str) -> float:

@@ -167,12 +167,8 @@ def colour_network(start: np.ndarray, pretrained: bool) -> keras.Model:
 
 
 def encoder(picture: Any, pretrained: bool) -> list[Any]:
-    """MobileNetV2's features at strides 4, 8, 16 and 32, with ImageNet's weights, which Keras downloads once."""
-    import keras
-
-    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_tensor=picture)
-    if pretrained:
-        network.set_weights(classifiers.imagenet_weights()[: len(network.weights)])
+    """MobileNetV2's features at strides 4, 8, 16 and 32, with ImageNet's weights or random ones."""
+    network = classifiers.mobilenet(picture, pretrained)
     names = ("block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu", "block_16_project_BN")
     return [network.get_layer(name).output for name in names]
 
@@ -253,16 +249,15 @@ def checked(config: Train) -> tuple[Train, list[ImageSet]]:
     """The settings to train with, and the data, not read yet; or a UserError."""
     if config.quick:
         config = replace(config, epochs=4, photos=3000)
+    config = settings.resumed(config)
     cli.check(config, "epochs batch", 1, 10_000)
     cli.check(config, "photos seed", 0, 2**31)
     cli.check(config, "scale rebalance", 0.01, 1.0)
     cli.check(config, "huber weight_decay", 0.0, 100.0)
     cli.check(config, "learning_rate average", 1e-9, 1.0)
     check_side("--size", config.size)
-    if config.resume:
-        config = settings.begin(config, config.run, resume=True)
     sources = open_all(config.data)
-    return config if config.resume else settings.begin(config, config.run, resume=False), sources
+    return settings.begin(config), sources
 
 
 def check_side(name: str, pixels: int) -> None:

@@ -306,6 +306,7 @@ def checked(config: Train) -> Train:
     """The settings to train with, or a UserError."""
     if config.quick:
         config = replace(config, steps=400_000, evaluate_every=200_000, average=20_000)
+    config = settings.resumed(config)
     atari.check_game(config.game)
     cli.check(config, "discount epsilon trace", 0.0, 1.0)
     cli.check(config, "exploration learning_rate replay_ratio checkpoint_minutes", 1e-9, 1e6)
@@ -318,7 +319,7 @@ def checked(config: Train) -> Train:
     cli.in_range("--environments times --rollout", played, 1, 65_536)  # their screens take 1.8 GB
     cli.check(config, "replay", 8 * config.environments, 5_000_000)
     cli.check(config, "warm_up", 2 * config.environments, config.replay - config.environments)
-    return settings.begin(config, config.run, config.resume)
+    return settings.begin(config)
 
 
 def boxed_games() -> list[str]:

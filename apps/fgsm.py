@@ -122,13 +122,6 @@ def lossless(requested: Path | None, name: str) -> Path:
     return path
 
 
-def find(name: str, batch: int = 1) -> victims.Victim:
-    """A network by one of the names that --model takes."""
-    if name in (UNDEFENDED, DEFENDED) and not zoo.in_box(name):
-        raise cli.UserError(f"there is no {name} in the box yet: use --model MobileNetV2, or train it.")
-    return victims.find(name, batch)
-
-
 # ------------------------------------------------------------------------------------------------------- Attack
 
 
@@ -201,7 +194,7 @@ def attack(config: Attack) -> None:
         return sweep(config)
     source = config.photo or next(path for path in sample_photos() if path.stem == "coffee")
     photo, sheet = load_image(source), lossless(config.output, f"{source.stem}.png")
-    victim = find(config.model)
+    victim = victims.find(config.model, batch=1)
     goal, small = goal_for(victim, photo, config.target), crop_square(photo, victim.size)
     sizes = [(small, f"-{victim.size}"), (photo, "")]
     results = []
@@ -315,13 +308,14 @@ def sweep(config: Attack) -> None:
     """Accuracy against epsilon for a folder of photos, and under noise of the same size, plotted."""
     path, began_s, curves = lossless(config.output, "sweep.png"), time.perf_counter(), {}
     defended = [DEFENDED] if zoo.in_box(DEFENDED) and config.model != DEFENDED else []
-    print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT), flush=True)
     for name in (config.model, *defended):
-        victim = find(name, BATCH)
+        victim = victims.find(name, BATCH)
         photos = open_photos(str(config.sweep), config.photos, victim)
         if name in defended and not photos.known:
             cli.say(f"{name} is left out: the photos are not all of its {len(victim.labels)} classes.")
             continue
+        if not curves:
+            print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT))
         clean = accuracy(victim, photos.pictures, photos.truth)
         for kind, series in changed(config, victim, photos).items():
             row = [clean, *(accuracy(victim, pictures, photos.truth) for pictures in series)]
@@ -336,16 +330,17 @@ def evaluate(config: Evaluate) -> None:
     """How many of the photos that a network names rightly it still names rightly after an attack."""
     epsilon, pgd = share(config.epsilon), f"PGD-{config.steps}"
     cli.check(config, "photos steps", 1, 100_000)
-    print(f"right: of all photos, in %; then, of those, the share still right at epsilon {config.epsilon}")
-    print(f"{'':32}{'photos':>8}{'right':>8}{'noise':>8}{'FGSM':>8}{pgd:>8}", flush=True)
-    for name in config.models:
-        victim = find(name, BATCH)
+    for row, name in enumerate(config.models):
+        victim = victims.find(name, BATCH)
         photos = open_photos(config.data, config.photos, victim)
         right = victim.attacker.logits(photos.pictures).argmax(-1) == photos.truth
         pictures, truth = photos.pictures[right], photos.truth[right]
         cells = [100 * right.mean(), accuracy(victim, attacks.noise(pictures, epsilon), truth)]
         cells.append(accuracy(victim, victim.attacker.fgsm(pictures, truth, epsilon), truth))
         cells.append(accuracy(victim, victim.attacker.pgd(pictures, truth, epsilon, config.steps), truth))
+        if row == 0:
+            print(f"right: of all photos, in %; then, of those, the share still right at epsilon {config.epsilon}")
+            print(f"{'':32}{'photos':>8}{'right':>8}{'noise':>8}{'FGSM':>8}{pgd:>8}")
         print(f"{victim.name:32}{len(right):8}" + "".join(f"{cell:8.1f}" for cell in cells), flush=True)
         cli.say(judged(victim, photos))
 

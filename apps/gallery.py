@@ -23,7 +23,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from shared import cli, zoo
+from shared import cli, victims, zoo
 from shared.atari_film import FILM_SECONDS, film_game, play_game
 from shared.caption_sheet import attention_sheet
 from shared.chroma import Hint
@@ -139,7 +139,7 @@ def classifier(app: ModuleType) -> None:
     """Put in a photo: what is on it?"""
     import gradio as gr
 
-    victim = once(app.APP, lambda name=app.APP: app.find(name, batch=1))
+    victim = once(app.APP, lambda name=app.APP: victims.find(name, batch=1))
     with gr.Row():
         with gr.Column():
             photo, sample = photo_place("chelsea")
@@ -163,7 +163,7 @@ def attack(app: ModuleType) -> None:
     """Move epsilon: how little must change for the network to call the photo something else?"""
     import gradio as gr
 
-    victim = once(app.UNDEFENDED, lambda name=app.UNDEFENDED: app.find(name))
+    victim = once(app.UNDEFENDED, lambda name=app.UNDEFENDED: victims.find(name, batch=1))
     with gr.Row():
         with gr.Column():
             photo, sample = photo_place("coffee")

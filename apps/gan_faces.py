@@ -294,6 +294,7 @@ def checked(config: Train) -> Train:
     """The settings to train with, or a UserError."""
     if config.quick:
         config = replace(config, images=40_000, judge_every=20_000, sheet_every=2_000, average=0.1)
+    config = settings.resumed(config)
     cli.check(config, "images judge_every sheet_every", 1, 10**12)
     cli.check(config, "batch latent width critic_width penalty_every replicas", 1, 65_536)
     cli.check(config, "crop learning_rate average", 1e-9, 1.0)
@@ -302,9 +303,8 @@ def checked(config: Train) -> Train:
     cli.check(config, "seed", 0, 2**31)
     if config.batch % config.replicas:
         raise cli.UserError(f"--batch {config.batch} must be a multiple of --replicas, {config.replicas}.")
-    if not config.resume:
-        open_images(config.data)  # says what is wrong with it before a run begins
-    return settings.begin(config, config.run, config.resume)
+    open_images(config.data)  # says what is wrong with it before a run begins
+    return settings.begin(config)
 
 
 def falling(start: float, config: Train) -> Callable:
@@ -444,11 +444,6 @@ def evaluate(config: Evaluate) -> None:
     cli.check(config, "samples", 64, 10**6)
     cli.check(config, "seed", 0, 2**31)
     kind = Path(config.classifier).name
-    if config.classifier == "photo_classifier" and not zoo.in_box(kind):
-        raise cli.UserError(
-            "there is no photo_classifier in the box yet, whose features the distances need: train one with "
-            "`python apps/photo_classifier.py train`, or name another image classifier with --classifier."
-        )
     network, trained = load(config.model)
     features = distances.classifier_features(config.classifier)
     learned, held_out = load_splits(config.data, trained.get("crop", Train.crop), "train", "test")

@@ -34,7 +34,7 @@ from shared.caption_decoder import caption_decoder
 from shared.caption_sheet import attention_sheet, caption_sheet
 from shared.captioning import Caption, Captioner
 from shared.data.captions import PAD, Captioned, Lesson, View, Vocabulary, lessons, read_captions, read_photos
-from shared.data.images import load_image, named_files, random_crop, resize, sample_photos, spread
+from shared.data.images import load_each, named_files, random_crop, resize, sample_photos, spread
 
 if TYPE_CHECKING:
     import keras
@@ -43,6 +43,7 @@ APP = "image_captioner"
 PACKED = 72  # ids in the row of a photo's captions: Flickr8k's five have 59 on average
 LENGTH_WEIGHT = 0.7
 SHOWN = 24  # photos on a sheet at most
+LARGEST = 640  # pixels; twice what is shown of a photo, and so more than enough to see
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -178,10 +179,8 @@ def encoder(size: int, pretrained: bool) -> keras.Model:
 
     photo = keras.Input((size, size, 3), dtype="uint8", name="photo")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(photo)
-    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_tensor=scaled)
-    if pretrained:
-        network.set_weights(classifiers.imagenet_weights()[: len(network.weights)])
-    cells = keras.layers.Reshape((-1, network.output_shape[-1]))(network.output)
+    features = classifiers.mobilenet(scaled, pretrained).output  # (batch, rows, columns, 1280)
+    cells = keras.layers.Reshape((-1, features.shape[-1]))(features)
     return keras.Model(photo, cells, name="encoder")
 
 
@@ -213,8 +212,7 @@ def checked(config: Train) -> tuple[Train, list[Captioned], list[Captioned]]:
     """The settings to train with, the photos to learn from and those to judge by, not read yet; or a UserError."""
     if config.quick:
         config = replace(config, photos=1500, epochs=8, whole_epochs=0, held_out=200)
-    if config.resume:
-        config = settings.begin(config, config.run, resume=True)
+    config = settings.resumed(config)
     cli.check(config, "epochs batch units layers heads hidden least held_out", 1, 100_000)
     cli.check(config, "whole_epochs photos seed", 0, 2**31)
     cli.check(config, "size", 32, 1024)
@@ -230,7 +228,7 @@ def checked(config: Train) -> tuple[Train, list[Captioned], list[Captioned]]:
     learned, held = learned[: config.photos or None], [held[n] for n in spread(len(held), config.held_out)]
     if len(learned) < config.batch:
         raise cli.UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
-    return config if config.resume else settings.begin(config, config.run, resume=False), learned, held
+    return settings.begin(config), learned, held
 
 
 def loss_with(smoothing: float) -> Callable[[Any, Any], Any]:
@@ -439,16 +437,6 @@ def save_captions(path: Path, found: Sequence[Captioned], written: dict[int, lis
 # ---------------------------------------------------------------------------------------------------------- Demo
 
 
-def readable(files: Sequence[Path]) -> tuple[list[Path], list[np.ndarray], list[str]]:
-    """The files that hold photos, the photos, and the names of the others; UserError if a single one is broken."""
-    found: list[tuple[Path, np.ndarray]] = []
-    broken = cli.for_each(files, lambda file: found.append((file, load_image(file))))
-    if not found:
-        raise cli.UserError("not one of these photos can be read.")
-    good, photos = map(list, zip(*found, strict=True))
-    return good, photos, broken
-
-
 def describe(config: Describe) -> None:
     """Say what is on photos, and draw a sheet."""
     cli.check(config, "beams", 1, 100)
@@ -456,7 +444,7 @@ def describe(config: Describe) -> None:
     cli.check(config, "seed", 0, 2**32 - 1)
     heat = cli.in_range("--temperature", 0.7 if config.temperature is None else config.temperature, 0.01, 100)
     path = cli.output_path(config.output, APP, "captions.png")
-    files, photos, broken = readable(named_files(config.photos) or sample_photos())
+    files, photos, broken = load_each(named_files(config.photos) or sample_photos(), LARGEST)
     captioner = load(config.model)
     seen = captioner.look(np.stack([captioner.squeezed(photo) for photo in photos]))
     if config.samples or config.temperature is not None:

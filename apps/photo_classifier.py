@@ -33,7 +33,7 @@ from shared import classifiers, cli, media, victims, zoo
 from shared import config as settings
 from shared.attacks import Attacker
 from shared.data import photos as photo_data
-from shared.data.images import crop_square, load_image, named_files, random_crop, resize, sample_photos
+from shared.data.images import crop_square, load_each, named_files, random_crop, resize, sample_photos
 from shared.data.labelled import labelled_photos
 from shared.panel import bar_panel
 from shared.training import devices, fitting
@@ -45,6 +45,7 @@ APP, ROBUST = "photo_classifier", "photo_classifier_robust"
 TEACHER_SIZE = 224  # pixels
 BATCH = 32  # photos that are judged at a time
 SHOWN, TILE = 24, 256  # photos on a sheet at most, and their side in pixels
+LARGEST = 640  # pixels; more than any network sees
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -238,8 +239,7 @@ def checked(config: Train) -> tuple[Train, list]:
     """The settings to train with, and the data, not read yet; or a UserError."""
     if config.quick:
         config = replace(config, epochs=2, photos=3000)
-    if config.resume:
-        config = settings.begin(config, config.run, resume=True)
+    config = settings.resumed(config)
     usual = {name: value for name, value in PURPOSE[config.adversarial].items() if getattr(config, name) is None}
     config = replace(config, **usual)
     cli.check(config, "size", 32, 1024)
@@ -255,7 +255,7 @@ def checked(config: Train) -> tuple[Train, list]:
             f"{config.data} has too few photos for {config.held_out} held out and a batch of {config.batch}: "
             "give more, or lower --held-out or --batch."
         )
-    return config if config.resume else settings.begin(config, config.run, resume=False), sources
+    return settings.begin(config), sources
 
 
 def fit(config: Train, data: photo_data.Photos, held: photo_data.Photos) -> float:
@@ -355,14 +355,6 @@ def train(config: Train) -> None:
     print(f"Try it: python apps/{APP}.py --model {config.run}")
 
 
-def find(model: str, batch: int = BATCH) -> victims.Victim:
-    """A classifier by name, for so many photos at a time; UserError if there is none of that name, or not yet."""
-    if model in (APP, ROBUST) and not zoo.in_box(model):
-        how = "train --adversarial" if model == ROBUST else "train"
-        raise cli.UserError(f"there is no {model} in the box yet: make one with `python apps/{APP}.py {how}`.")
-    return victims.find(model, batch)
-
-
 def seen_by(
     victim: victims.Victim, wnids: list[str], config: Evaluate, shares: tuple[float, ...] = (1.0,)
 ) -> tuple[np.ndarray, ...]:
@@ -382,7 +374,7 @@ def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers."""
     cli.check(config, "epsilon", 0.01, 255)
     cli.check(config, "photos", 1, 10**7)
-    victim = find(config.model)
+    victim = victims.find(config.model, BATCH)
     rows = {"the largest square": 1.0, "its middle, 7/8 wide": 7 / 8}  # the second is ImageNet's usual protocol
     *views, truth = seen_by(victim, victim.wnids, config, tuple(rows.values()))
     print(f"{config.model}: {victim.network.count_params():,} parameters, {victim.size} pixels; {len(truth):,} photos")
@@ -391,7 +383,7 @@ def evaluate(config: Evaluate) -> None:
         print(f"{name:24}" + ", ".join(f"{what} {value:.1%}" for what, value in result.items()))
     if config.under_attack:
         print(f"under attack, {config.epsilon:g}/255")
-        compared = [victim] if config.beside == config.model else [victim, find(config.beside)]
+        compared = [victim] if config.beside == config.model else [victim, victims.find(config.beside, BATCH)]
         for network in compared:
             seen, truth = seen_by(network, victim.wnids, config)
             left = withstood(among(network, victim.wnids), seen, truth, config.epsilon)
@@ -421,22 +413,24 @@ def classify(config: Classify) -> None:
     """Name what is on photos, and draw a sheet."""
     cli.in_range("--top", config.top, 1, 8)
     path = cli.output_path(config.output, APP, "photos.png")
-    files = named_files(config.photos) or sample_photos()
-    pictures = [crop_square(photo := load_image(file), min(*photo.shape[:2], 2 * TILE)) for file in files]
-    victim, answers = find(config.model, batch=1), []
-    for file, picture in zip(files, pictures, strict=True):
-        guesses = [
-            {"label": label, "confidence": round(share, 4)} for label, share in victim.guesses(picture, config.top)
-        ]
-        answers.append({"photo": str(file), "guesses": guesses})
-        if not config.json:
-            print(file.name, *(f"{guess['confidence']:7.1%}  {guess['label']}" for guess in guesses), sep="\n")
+    files, photos, broken = load_each(named_files(config.photos) or sample_photos(), LARGEST)
+    victim = victims.find(config.model, batch=1)
+    answers = [
+        [{"label": label, "confidence": round(share, 4)} for label, share in victim.guesses(photo, config.top)]
+        for photo in photos
+    ]
     if config.json:
-        print(json.dumps(answers, indent=2))
-    shown = zip(pictures[:SHOWN], files, answers, strict=False)
-    tiles = [tile(resize(picture, TILE, TILE), file.name, answer["guesses"]) for picture, file, answer in shown]
+        rows = [{"photo": str(file), "guesses": guesses} for file, guesses in zip(files, answers, strict=True)]
+        print(json.dumps(rows, indent=2))
+    else:
+        for file, guesses in zip(files, answers, strict=True):
+            print(file.name, *(f"{guess['confidence']:7.1%}  {guess['label']}" for guess in guesses), sep="\n")
+    shown = list(zip(photos, files, answers, strict=True))[:SHOWN]
+    tiles = [tile(crop_square(photo, TILE), file.name, guesses) for photo, file, guesses in shown]
     media.save_image(path, media.grid(tiles, columns=2, pad=8))
     cli.say(f"The sheet{f' (the first {SHOWN})' if len(files) > SHOWN else ''} is {path}.")
+    if broken:
+        raise cli.UserError(f"{len(broken)} of {len(broken) + len(files)} photos cannot be read: {', '.join(broken)}.")
     cli.say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg, or: python apps/fgsm.py YOUR_PHOTO.jpg")
 
 

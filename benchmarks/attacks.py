@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.dqn_throughput import installed, limit_threads, usable_cores
-from shared import cli
+from shared import cli, victims
 from shared.attacks import Attacker, rounded, stride
 
 GOAL, POINTS = 1.5, 1.0  # how many times as fast ours should be; how far the success rates may lie apart, in %
@@ -272,7 +272,7 @@ def prepare(config: Compare, folder: Path) -> None:
     """Write the network, logits at its end, and the photos that it names rightly."""
     from apps import fgsm as app
 
-    victim = app.find(config.model, config.batch)
+    victim = victims.find(config.model, config.batch)
     photos = app.open_photos(config.data, config.photos, victim)
     right = victim.attacker.logits(photos.pictures).argmax(-1) == photos.truth
     cli.say(f"{app.judged(victim, photos)} Right: {right.sum()}.")

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from shared.cli import UserError, import_keras
+
+if TYPE_CHECKING:
+    import keras
 
 
 def softmax(logits: np.ndarray) -> np.ndarray:
@@ -48,6 +52,15 @@ def imagenet_weights() -> list[np.ndarray]:
     keras = import_keras()
     with downloading("MobileNetV2's ImageNet weights"):
         return keras.applications.MobileNetV2(weights="imagenet").get_weights()
+
+
+def mobilenet(photo: Any, pretrained: bool) -> keras.Model:
+    """MobileNetV2 without its classes on a Keras tensor, RGB in [-1, 1]; with ImageNet's weights or random ones."""
+    keras = import_keras()
+    network = keras.applications.MobileNetV2(include_top=False, weights=None, input_tensor=photo)
+    if pretrained:
+        network.set_weights(imagenet_weights()[: len(network.weights)])
+    return network
 
 
 @contextmanager

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import json
 import typing
-from dataclasses import asdict, fields, replace
+from dataclasses import Field, asdict, fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 from shared.cli import UserError, write_atomically
 
 Config = TypeVar("Config")
+
+
+class Training(Protocol):
+    """What the settings of every training have."""
+
+    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+    run: Path
+    resume: bool
+
+
+Run = TypeVar("Run", bound=Training)
 
 
 def write(config: Any, path: Path) -> None:
@@ -40,15 +51,37 @@ def _is_path(kind: Any) -> bool:
     return kind is Path or (typing.get_origin(kind) in (typing.Union, UnionType) and Path in typing.get_args(kind))
 
 
-def begin(config: Config, folder: Path, resume: bool) -> Config:
-    """The settings to train with: on resume those that `folder` was begun with, else `config`, which is recorded there.
+def resumed(config: Run) -> Run:
+    """If the settings say `resume`, those that their `run` was begun with; else they themselves.
 
-    UserError if there is no run to resume, or if there is one and nobody asked to resume it.
+    UserError if there is no such run, or if a flag asks for something else than the run has. Only the data may be
+    somewhere else by now.
     """
-    record = folder / "run.json"
-    if resume:
-        return replace(read(type(config), record), run=folder, resume=True)  # type: ignore[type-var]
-    if (folder / "metrics.jsonl").exists():  # a record alone is of a run that ended before its first step
-        raise UserError(f"{folder} holds a run already: add --resume to go on with it, or name another with --run.")
-    write(config, record)
+    if not config.resume:
+        return config
+    folder = config.run
+    begun = replace(read(type(config), folder / "run.json"), run=folder, resume=True)
+    for field in fields(begun):
+        given, used = getattr(config, field.name), getattr(begun, field.name)
+        if given in (used, field.default):  # a default is what nobody asked for
+            continue
+        if field.name != "data":
+            flag = f"--{field.name.replace('_', '-')}"
+            raise UserError(
+                f"{folder} was begun with {flag} {used}, and not {given}: leave {flag} out to go on with it."
+            )
+        begun = replace(begun, data=given)
+    return begun
+
+
+def begin(config: Run) -> Run:
+    """Record the settings of a new run in its folder, and return them.
+
+    UserError if the folder holds a run already, and nobody asked to resume it.
+    """
+    folder = config.run
+    if not config.resume:
+        if (folder / "metrics.jsonl").exists():  # a record alone is of a run that ended before its first step
+            raise UserError(f"{folder} holds a run already: add --resume to go on with it, or name another with --run.")
+        write(config, folder / "run.json")
     return config

@@ -70,7 +70,7 @@ def find(name: str, batch: int) -> Victim:
             with a gradient.
     """
     path = Path(name)
-    if path.suffix or path.exists() or (zoo.MODELS / name).is_dir():
+    if path.suffix or path.exists() or name in zoo.CLASSIFIERS or zoo.in_box(name):
         network, config = zoo.load(name)
     else:
         network, config = _published(name)

@@ -10,13 +10,13 @@ import importlib.util
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from shared.cli import UserError
+from shared.cli import UserError, for_each
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
@@ -133,6 +133,18 @@ def named_files(paths: Iterable[Path]) -> list[Path]:
             raise UserError(f"{path} has no pictures in it; give a folder of .jpg or .png files.")
         files += found
     return files
+
+
+def load_each(files: Sequence[Path], longest: int) -> tuple[list[Path], list[np.ndarray], list[str]]:
+    """The files that hold photos; the photos, no side above `longest`; the names of the others, told one by one.
+
+    UserError if not one can be read.
+    """
+    found: list[tuple[Path, np.ndarray]] = []
+    broken = for_each(files, lambda file: found.append((file, fit_within(load_image(file), longest))))
+    if not found:
+        raise UserError("not one of these photos can be read.")
+    return [file for file, _ in found], [photo for _, photo in found], broken
 
 
 def spread(count: int, most: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterable
+from functools import partial
 from numbers import Number
 from typing import Any
 
@@ -55,7 +56,8 @@ def compile_step(
         refuse(_strangers(tf.compat.v1.get_default_graph(), state))
         return logs if replicas() == 1 else tf.nest.map_structure(_merge, logs)
 
-    compiled = tf.function(traced, jit_compile=jit_compile, autograph=False, reduce_retracing=True)
+    # TensorFlow counts how often functions with the same code are traced, and would warn of ten models in one process
+    compiled = tf.function(partial(traced), jit_compile=jit_compile, autograph=False, reduce_retracing=True)
 
     def step(*batch):  # a Python number would be a constant of the graph, traced anew for every value
         return compiled(*(tf.convert_to_tensor(x) if isinstance(x, Number) else x for x in batch))

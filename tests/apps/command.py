@@ -42,13 +42,13 @@ class Command:
         return out
 
     def sentence(self, capsys, *words: object) -> str:
-        """The one sentence that a wrong input gets."""
+        """The one sentence that a wrong input gets, and nothing on stdout."""
         capsys.readouterr()
         code = self.main(*words)
-        err = capsys.readouterr().err
+        out, err = capsys.readouterr()
         lines = [line for line in err.splitlines() if not line.startswith(self.hints)]
         assert code == 2, err
-        assert len(lines) == 1, err
+        assert (len(lines), out) == (1, ""), err + out
         assert lines[0].startswith("error: ")
         return lines[0]
 

@@ -369,7 +369,7 @@ def test_folders_without_photos(capsys, tmp_path):
 def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
     for words in ((), ("--model", app.DEFENDED), ("evaluate", "--data", tmp_path)):
-        assert "in the box yet: use --model MobileNetV2" in sentence(capsys, *words)
+        assert "in the box yet: make one with `python apps/photo_classifier.py train" in sentence(capsys, *words)
 
 
 def test_help_does_not_wait_for_keras(tmp_path):

@@ -1,8 +1,8 @@
 """The page as a person meets it: in a real browser, with the models in the box, every tab does its job.
 
-It needs Gradio, Playwright for Python, and a Chromium of the system's own; nothing of it is in the usual set-up:
+It needs Playwright for Python and a Chromium of the system's own, which are not in the usual set-up:
 
-    .venv/bin/pip install -r requirements-gallery.txt playwright -c constraints.txt
+    .venv/bin/pip install playwright -c constraints.txt
     sudo apt-get install chromium      (Debian; on Ubuntu, Fedora or macOS any Chrome or Chromium does)
     .venv/bin/python -m pytest tests/apps/test_gallery_browser.py
 """

@@ -11,8 +11,9 @@ import pytest
 from PIL import Image
 
 from apps import photo_classifier as app
-from shared import classifiers, cli, zoo
+from shared import classifiers, cli, victims, zoo
 from shared.attacks import Attacker
+from shared.data.images import load_image
 from shared.data.photos import Photos
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, build, results
@@ -301,8 +302,7 @@ def test_catastrophic_overfitting_is_told(tmp_path, tinted, monkeypatch, capsys)
 
 
 def test_quick_and_what_the_purpose_decides(monkeypatch, tinted):
-    begun = {}
-    monkeypatch.setattr(app.settings, "begin", lambda config, folder, resume: begun.setdefault(folder, config))
+    monkeypatch.setattr(app.settings, "begin", lambda config: config)
     monkeypatch.setattr(app.photo_data, "open_all", lambda data, classes: [range(10_000)])
     for words, epochs, size, rate, rule in (
         ({}, 8, 160, 5e-5, "kept"),
@@ -310,7 +310,7 @@ def test_quick_and_what_the_purpose_decides(monkeypatch, tinted):
         ({"adversarial": True}, 15, 128, 5e-4, "learned"),
         ({"adversarial": True, "size": 96, "batch_norm": "kept"}, 15, 96, 5e-4, "kept"),
     ):
-        config, _ = app.checked(app.Train(run=Path(str(words)), **words))
+        config, _ = app.checked(app.Train(**words))
         assert (config.epochs, config.size, config.learning_rate, config.batch_norm) == (epochs, size, rate, rule)
         assert config.photos == (3000 if config.quick else 0)
 
@@ -336,7 +336,7 @@ def test_evaluate_gives_every_number(tmp_path, robust, pupil, tinted, capsys):
     assert lines[0].endswith("32 pixels; 60 photos"), "pets are not a WordNet identity"
     network, _ = zoo.load(robust)
     files = [(tinted / "train" / name / f"{n}.png", k) for k, name in enumerate(sorted(TINTS)[:2]) for n in range(30)]
-    seen = np.stack([app.crop_square(app.load_image(path), 32) for path, _ in files])
+    seen = np.stack([app.crop_square(load_image(path), 32) for path, _ in files])
     truth, logits = np.array([k for _, k in files]), np.asarray(network(seen))
     shares = classifiers.softmax(logits)
     assert lines[1].startswith(
@@ -373,6 +373,17 @@ def test_the_demo_names_photos_and_draws_them(tmp_path, pupil, capsys):
         assert sheet.size == (2 * (2.5 * 256 + 8) + 8, -(-len(names) // 2) * 264 + 8)
 
 
+def test_a_folder_with_a_broken_photo_does_the_rest(tmp_path, pupil, capsys):
+    (tmp_path / "album").mkdir()
+    Image.new("RGB", (64, 48), "blue").save(tmp_path / "album" / "sea.png")
+    (tmp_path / "album" / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
+    assert main("album", "--model", pupil, "-o", "sheet.png") == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("sea.png\n")
+    assert err.splitlines()[-1].startswith("error: 1 of 2 photos cannot be read: ")
+    assert (tmp_path / "sheet.png").is_file()
+
+
 def test_files_and_folders_as_json(tmp_path, pupil, tinted, capsys):
     blue = tinted / "train" / "pets" / "3.png"
     out = text_of(capsys, tinted / "train" / "n00000002", blue, "--model", pupil, "--json", "-o", "mine.png")
@@ -380,7 +391,7 @@ def test_files_and_folders_as_json(tmp_path, pupil, tinted, capsys):
     assert len(answers) == 31
     assert answers[-1]["photo"] == str(blue)
     network, _ = zoo.load(pupil)
-    shares = classifiers.softmax(np.asarray(network(app.crop_square(app.load_image(blue), 32)[None])))[0]
+    shares = classifiers.softmax(np.asarray(network(app.crop_square(load_image(blue), 32)[None])))[0]
     guesses = answers[-1]["guesses"]
     assert [guess["label"] for guess in guesses] == [f"class {n}" for n in np.argsort(-shares)[:5]]
     assert [guess["confidence"] for guess in guesses] == pytest.approx(np.sort(shares)[:0:-1].tolist(), abs=1e-3)
@@ -483,8 +494,8 @@ def test_the_shipped_models(name, classes, mebibytes):
     if not (zoo.MODELS / name / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
     assert (zoo.MODELS / name / "model.keras").stat().st_size <= mebibytes * 2**20
-    victim = app.find(name)
+    victim = victims.find(name, 32)
     assert len(victim.labels) == len(set(victim.wnids)) == classes
     if name == app.APP:
         cat = next(path for path in app.sample_photos() if path.stem == "chelsea")
-        assert "cat" in victim.guesses(app.load_image(cat))[0][0]
+        assert "cat" in victim.guesses(load_image(cat))[0][0]

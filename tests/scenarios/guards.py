@@ -63,6 +63,25 @@ def refused() -> dict[str, str]:
 
 
 @scenario
+def warned_of() -> dict[str, list[str]]:
+    """What TensorFlow's logger says when many networks are compiled in one process, each once."""
+    import logging
+
+    from shared.training.steps import compile_step
+
+    said: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    logger = logging.getLogger("tensorflow")
+    logger.addHandler(handler)
+    try:
+        answers = [float(compile_step(lambda x, n=n: n * x)(np.float32(2))) for n in range(10)]
+    finally:
+        logger.removeHandler(handler)
+    return {"said": said, "answers": answers}
+
+
+@scenario
 def devices_set_up() -> dict:
     """What setup() chooses, refuses, and puts back."""
     import keras

@@ -24,6 +24,7 @@ class Settings:
     steps: int = 10_000_000
     learning_rate: float = 2.5e-4
     game: str = "breakout"
+    data: str = "mnist"
 
 
 UNUSUAL = Settings(Path("a folder/ü"), True, Path("models") / "x.keras", None, "dqn", 3, 1 / 3, "space_invaders")
@@ -46,48 +47,70 @@ def test_a_setting_that_the_file_lacks_has_its_default(tmp_path):
 
 
 def test_a_new_run_is_recorded(tmp_path):
-    folder = tmp_path / "run"
-    assert config.begin(UNUSUAL, folder, resume=False) == UNUSUAL
-    assert json.loads((folder / "run.json").read_text(encoding="utf-8"))["steps"] == 3
+    settings = replace(UNUSUAL, run=tmp_path / "run", resume=False)
+    assert config.resumed(settings) is settings
+    assert config.begin(settings) is settings
+    assert json.loads((tmp_path / "run" / "run.json").read_text(encoding="utf-8"))["steps"] == 3
 
 
 def test_resume_takes_the_settings_of_the_run(tmp_path):
-    config.begin(replace(UNUSUAL, resume=False), tmp_path, resume=False)
-    resumed = config.begin(Settings(steps=99, run=tmp_path), tmp_path, resume=True)
-    assert resumed == replace(UNUSUAL, run=tmp_path, resume=True)
+    begun = config.begin(replace(UNUSUAL, run=tmp_path, resume=False))
+    before = (tmp_path / "run.json").read_bytes()
+    resumed = config.begin(config.resumed(Settings(run=tmp_path, resume=True)))
+    assert resumed == replace(begun, resume=True)
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_resume_may_repeat_the_flags_that_the_run_was_begun_with(tmp_path):
+    begun = config.begin(replace(UNUSUAL, run=tmp_path, resume=False))
+    assert config.resumed(replace(begun, resume=True)) == replace(begun, resume=True)
+
+
+def test_resume_with_another_flag_is_refused_not_ignored(tmp_path):
+    config.begin(replace(UNUSUAL, run=tmp_path, resume=False))
+    with pytest.raises(
+        UserError, match=r"was begun with --learning-rate 0\.333\d+, and not 0\.1: leave --learning-rate"
+    ):
+        config.resumed(Settings(learning_rate=0.1, run=tmp_path, resume=True))
+
+
+def test_the_data_may_have_moved(tmp_path):
+    config.begin(Settings(data="here", run=tmp_path))
+    assert config.resumed(Settings(run=tmp_path, resume=True)).data == "here"
+    assert config.resumed(Settings(data="there", run=tmp_path, resume=True)).data == "there"
 
 
 def test_a_run_that_was_moved_can_be_resumed(tmp_path):
-    config.begin(Settings(run=tmp_path / "old"), tmp_path / "old", resume=False)
+    config.begin(Settings(run=tmp_path / "old"))
     (tmp_path / "old").rename(tmp_path / "new")
-    assert config.begin(Settings(), tmp_path / "new", resume=True).run == tmp_path / "new"
+    assert config.resumed(Settings(run=tmp_path / "new", resume=True)).run == tmp_path / "new"
 
 
 def test_a_run_is_not_begun_twice(tmp_path):
-    config.begin(Settings(), tmp_path, resume=False)
+    config.begin(Settings(run=tmp_path))
     (tmp_path / "metrics.jsonl").touch()
     with pytest.raises(UserError, match=r"holds a run already: add --resume"):
-        config.begin(Settings(steps=1), tmp_path, resume=False)
-    assert config.read(Settings, tmp_path / "run.json") == Settings()
+        config.begin(Settings(steps=1, run=tmp_path))
+    assert config.read(Settings, tmp_path / "run.json") == Settings(run=tmp_path)
 
 
 def test_a_run_that_never_took_a_step_may_be_begun_again(tmp_path):
-    config.begin(Settings(init=Path("misspelt")), tmp_path, resume=False)
-    config.begin(Settings(init=Path("spelt right")), tmp_path, resume=False)
+    config.begin(Settings(init=Path("misspelt"), run=tmp_path))
+    config.begin(Settings(init=Path("spelt right"), run=tmp_path))
     assert config.read(Settings, tmp_path / "run.json").init == Path("spelt right")
 
 
 def test_a_model_folder_is_not_trained_over(tmp_path):
     (tmp_path / "metrics.jsonl").touch()  # as in saved_models/, where no run.json is
     with pytest.raises(UserError, match=r"holds a run already"):
-        config.begin(Settings(), tmp_path, resume=False)
+        config.begin(Settings(run=tmp_path))
     with pytest.raises(UserError, match=r"holds no run to go on with"):
-        config.begin(Settings(), tmp_path, resume=True)
+        config.resumed(Settings(run=tmp_path, resume=True))
 
 
 def test_nothing_to_resume_is_one_sentence(tmp_path):
     with pytest.raises(UserError, match=r"holds no run to go on with"):
-        config.begin(Settings(), tmp_path / "nowhere", resume=True)
+        config.resumed(Settings(run=tmp_path / "nowhere", resume=True))
     assert not (tmp_path / "nowhere").exists()
 
 

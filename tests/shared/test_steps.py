@@ -88,6 +88,10 @@ def test_refusals_say_what_to_do(here, case, sentence):
     assert sentence in here["refused"][case]
 
 
+def test_many_networks_in_one_process_are_no_reason_to_warn(here):
+    assert here["warned_of"] == {"said": [], "answers": [2.0 * n for n in range(10)]}
+
+
 def test_clipping_over_replicas_is_right_or_refused():
     assert "clips gradients" in results("tensorflow")["clipping_on_two_replicas"]
     assert results("jax")["clipping_on_two_replicas"] is True

@@ -134,3 +134,4 @@ def test_a_real_window():
     pytest.importorskip("tkinter")
     with Window("game") as window:
         window.show(FRAME, 0.0)
+        assert (window._root.winfo_width(), window._root.winfo_height()) >= FRAME.shape[1::-1]

@@ -23,6 +23,7 @@ from shared.data.images import (
     fit_within,
     image_files,
     iter_images,
+    load_each,
     load_image,
     named_files,
     random_crop,
@@ -438,6 +439,21 @@ def test_named_files(tmp_path):
     assert named_files([]) == []
     with pytest.raises(UserError, match="empty has no pictures in it"):
         named_files([tmp_path / "a", tmp_path / "empty"])
+
+
+def test_load_each_goes_on_after_a_broken_file(tmp_path, capsys):
+    files = [tmp_path / name for name in ("0.png", "broken.png", "1.png")]
+    for path in files[::2]:
+        corners().save(path)
+    files[1].write_bytes(b"no picture")
+    found, photos, broken = load_each(files, longest=24)
+    assert (found, broken) == (files[::2], [str(files[1])])
+    assert [photo.shape for photo in photos] == [(24, 16, 3)] * 2, "a folder of large photos must fit in memory"
+    assert capsys.readouterr().err.count("broken.png is not a picture") == 1
+    with pytest.raises(UserError, match="broken.png is not a picture"):
+        load_each(files[1:2], longest=24)
+    with pytest.raises(UserError, match="not one of these photos can be read"):
+        load_each(files[1:2] * 2, longest=24)
 
 
 def test_iter_images_skips_counts_and_names_broken_files(tmp_path, capsys):
