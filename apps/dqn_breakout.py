@@ -81,7 +81,7 @@ class Train:
     quick: bool = False
     """A short run: visibly better than random after about 5 minutes on 2 cores."""
     algorithm: Literal["pqn", "dqn"] = "pqn"
-    """pqn: parallel Q-learning without replay. dqn: replay and target network, Double Q-learning."""
+    """pqn: parallel Q-learning without replay. dqn: replay and target network."""
     steps: int = 10_000_000
     """Agent steps to learn for (4 emulator frames each); exploration and learning rate are annealed over them."""
     environments: int = 128
@@ -110,6 +110,8 @@ class Train:
     """dqn: transitions kept, 7,063 bytes each."""
     replay_ratio: float = 8.0
     """dqn: transitions learned from per agent step (8 in Mnih et al. 2015)."""
+    targets: Literal["double", "single"] = "double"
+    """dqn: who chooses the action that the target network values: the network, or (Mnih et al. 2015) it itself."""
     warm_up: int = 20_000
     """dqn: agent steps played before learning begins."""
     target_every: int = 8_000
@@ -263,16 +265,18 @@ def dqn(
     policy, target = policy_of(network), q_network(games.actions)
     update = q_update(config, network, optimizer)
 
-    def double_q(frames, actions, rewards, next_frames, terminal, weights):
-        chosen = ops.one_hot(ops.argmax(network(next_frames), axis=-1), games.actions)  # by one network, valued by the
-        beyond = ops.sum(target(next_frames) * chosen, axis=-1)  # other: van Hasselt et al. 2016, equation 4
+    def q_learning(frames, actions, rewards, next_frames, terminal, weights):
+        values = target(next_frames)
+        judge = network(next_frames) if config.targets == "double" else values  # van Hasselt et al. 2016, equation 4
+        chosen = ops.one_hot(ops.argmax(judge, axis=-1), games.actions)
+        beyond = ops.sum(values * chosen, axis=-1)
         return update(frames, actions, rewards + config.discount * (1 - terminal) * beyond, weights)
 
     def copy():
         for theirs, ours in zip(target.variables, network.variables, strict=True):
             theirs.assign(ours)
 
-    learn, sync = compile_step(double_q, network, target, optimizer), compile_step(copy, network, target)
+    learn, sync = compile_step(q_learning, network, target, optimizer), compile_step(copy, network, target)
     memory, losses, owed = Replay(config.replay, games.count), deque(maxlen=100), 0.0
     sync()
     while True:

@@ -176,7 +176,7 @@ def measure_ours(setup: Measure, meter: Meter) -> dict[str, str]:
 
     config = app.Train(algorithm=setup.what, environments=setup.environments, batch=setup.batch, exploration=1e-6)
     config = replace(config, replay=CAPACITY, replay_ratio=SAMPLES_PER_STEP, warm_up=setup.fill)
-    config = replace(config, target_every=TARGET_EVERY, epsilon=EPSILON)
+    config = replace(config, target_every=TARGET_EVERY, epsilon=EPSILON, targets="single")
     with devices.setup(config.seed, setup.precision) as device:
         import keras
 
@@ -425,8 +425,8 @@ def remarks(rows: list[Row], config: Compare, load: float) -> Iterator[str]:
         yield f"{name}: " + ", ".join(f"{package} {version}" for package, version in row.results[0]["versions"].items())
     yield (
         "Equal: network (Nature CNN with two layer norms), Adam, batch, samples learned per step, epsilon, target "
-        f"network, replay of {CAPACITY:,} ({config.fill:,} in it when learning begins). Unequal: ours is Double "
-        "Q-learning, one forward pass more in an update; each has its own emulator wrappers, replay and loss."
+        f"network and targets (`--targets single`), replay of {CAPACITY:,} ({config.fill:,} in it when learning "
+        "begins). Unequal: each has its own emulator wrappers, replay and loss."
     )
     for row in rows:
         if ratios := faster(row, rows):

@@ -261,7 +261,7 @@ def test_dqn_warms_up_then_learns_and_copies_at_its_rates(monkeypatch):
         calls.clear()
         done, metrics = next(learner)
         names = [name for name, _ in calls]
-        happened.append((done, names.count("double_q"), names.count("copy")))
+        happened.append((done, names.count("q_learning"), names.count("copy")))
     assert happened[0] == (10, 0, 1), "the copy at the beginning; it only plays"
     assert happened[1][1] == 3, "the memory holds 20 transitions after the last of these steps"
     assert {updates for _, updates, _ in happened[2:]} == {15}, "10 steps, 6 samples a step, 4 a batch"
@@ -278,18 +278,20 @@ def test_dqn_goes_on_counting_from_a_checkpoint(monkeypatch):
     assert next(learner)[0] == 1_010
 
 
-def test_dqn_has_the_double_q_target(monkeypatch):
-    learner, compiled, _ = scripted_dqn(monkeypatch, warm_up=20)
+@pytest.mark.parametrize("targets", ["double", "single"])
+def test_dqn_values_the_action_that_one_network_or_the_other_chooses(monkeypatch, targets):
+    learner, compiled, _ = scripted_dqn(monkeypatch, warm_up=20, targets=targets)
     monkeypatch.setattr(app, "q_update", lambda *_: lambda frames, actions, targets, weights: (targets, weights))
     next(learner)
-    double_q, (network, target, _) = compiled["double_q"]
+    q_learning, (network, target, _) = compiled["q_learning"]
     frames, actions, rewards, next_frames, terminal, weights = batch_of(64, np.random.default_rng(5))
-    targets, passed_on = double_q(frames, actions, rewards, next_frames, terminal, weights)
-    chosen = (next_frames @ np.asarray(network.weights[0])).argmax(-1)
-    beyond = (next_frames @ np.asarray(target.weights[0]))[np.arange(64), chosen]
-    np.testing.assert_allclose(np.asarray(targets), rewards + 0.99 * (1 - terminal) * beyond, rtol=1e-3, atol=1e-4)
+    learned, passed_on = q_learning(frames, actions, rewards, next_frames, terminal, weights)
+    ours, theirs = (next_frames @ np.asarray(model.weights[0]) for model in (network, target))
+    assert (ours.argmax(-1) != theirs.argmax(-1)).any(), "else both would be the same"
+    chosen = (ours if targets == "double" else theirs).argmax(-1)
+    beyond = theirs[np.arange(64), chosen]
+    np.testing.assert_allclose(np.asarray(learned), rewards + 0.99 * (1 - terminal) * beyond, rtol=1e-3, atol=1e-4)
     assert (np.asarray(passed_on) == weights).all()
-    assert (chosen != (next_frames @ np.asarray(target.weights[0])).argmax(-1)).any(), "else this would be plain DQN"
     copy, (network, target) = compiled["copy"]
     copy()
     np.testing.assert_array_equal(np.asarray(target.weights[0]), np.asarray(network.weights[0]))
