@@ -191,7 +191,7 @@ def q_update(config: Train, network: keras.Model, optimizer: Any) -> Callable[..
 
 
 def averaging_adam(config: Train) -> keras.optimizers.Optimizer:
-    """Adam that keeps a moving average of the weights: it scores a fifth to a half above any one moment's weights."""
+    """Adam that keeps a moving average of the weights: it scores far above any one moment's weights."""
     import keras
 
     samples_a_step = config.epochs if config.algorithm == "pqn" else config.replay_ratio
