@@ -29,7 +29,8 @@ from shared.cli import UserError, loading
 from shared.data.images import fit_within, load_image, sample_photos
 
 SIDE = 1280  # pixels: a larger photo is made as small as that
-UPLOAD = "25mb"  # of one file at most
+UPLOAD = 25 << 20  # bytes of one file at most
+BODY = UPLOAD + (1 << 20)  # bytes of one request at most, whatever it holds
 FOLDER = 512 << 20  # bytes of all files at most
 WAITING = 64  # questions in the queue at most
 BRICKS = ("#c84848", "#c66c3a", "#b47a30", "#a2a22a", "#48a048", "#4248c8")  # the rows of Breakout
@@ -84,6 +85,7 @@ def opened(
                 theme=gr.themes.Default(**fonts).set(body_background_fill="*neutral_50"),
                 css=STYLE,
                 max_file_size=UPLOAD,
+                app_kwargs={"middleware": [small_requests()]},
                 allowed_paths=[],
                 footer_links=[],
                 ssr_mode=False,
@@ -96,6 +98,31 @@ def opened(
             yield blocks
         finally:
             blocks.close(verbose=False)
+
+
+def small_requests() -> Any:
+    """Starlette's middleware that answers 413 to a request of more than BODY: Gradio limits nothing but files."""
+    from starlette.exceptions import HTTPException
+    from starlette.middleware import Middleware
+
+    class Small:
+        def __init__(self, app: Any) -> None:
+            self.app = app
+
+        async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+            seen = 0
+
+            async def counted() -> Any:
+                nonlocal seen
+                message = await receive()
+                seen += len(message.get("body", b""))  # as it comes: nobody has to say in advance how much it will be
+                if seen > BODY:
+                    raise HTTPException(413, "This request is too large.")
+                return message
+
+            await self.app(scope, counted if scope["type"] == "http" else receive, send)
+
+    return Middleware(Small)
 
 
 def wait() -> None:

@@ -349,6 +349,17 @@ def test_a_large_upload_is_refused(gallery):
     assert {path for path in gallery[2].rglob("*") if path.is_file()} == before, "nothing of it is left"
 
 
+@pytest.mark.parametrize("announced", [True, False], ids=["with its length", "in pieces"])
+def test_a_large_request_of_any_kind_is_refused(gallery, announced):
+    import httpx
+
+    body = b'{"data": ["' + b"x" * (27 << 20) + b'"]}'
+    content = body if announced else iter([body[n : n + 65_536] for n in range(0, len(body), 65_536)])
+    address = gallery[0].local_url + "gradio_api/queue/join"
+    answer = httpx.post(address, content=content, headers={"content-type": "application/json"}, timeout=60)
+    assert answer.status_code == 413
+
+
 def test_all_files_are_in_the_pages_folder(gallery, ask, photo):
     ask("colour", photo, 1.0, "")
     assert [path.name for path in Path.cwd().iterdir()] == ["secret.txt"]
