@@ -103,7 +103,7 @@ def table_rows() -> list[Row]:
         Row("stable-baselines3, DQN", Measure("sb3", 8, 32), against=(0, 1)),
         Row("Keras example's loop", Measure("keras-example", 1, 32), against=(0, 1)),
         Row("Keras Arcade, dqn", Measure("dqn", 128, 128)),
-        Row("Keras Arcade, dqn, defaults", Measure("dqn", 128, 128, "auto")),
+        Row("Keras Arcade, dqn", Measure("dqn", 128, 128, "auto")),
         Row("stable-baselines3, DQN", Measure("sb3", 128, 128), against=(4, 5)),
         Row("Keras Arcade, pqn, defaults", Measure("pqn", 128, 128, "auto")),
     ]
