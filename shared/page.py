@@ -205,7 +205,7 @@ def photo_place(first: str) -> tuple[Any, Any]:
 
     samples = [str(path) for path in sorted(sample_photos(), key=lambda path: path.stem != first)]
     kind: dict[str, Any] = {"type": "filepath", "sources": ["upload", "clipboard"], "buttons": ["fullscreen"]}
-    photo = gr.Image(next(iter(samples), None), label="Photo", height=400, **kind)
+    photo: Any = gr.Image(next(iter(samples), None), label="Photo", height=400, **kind)
     photo.preprocess = lambda given: given and given.path  # Gradio's own tries all decoders that Pillow has
     return photo, gr.Examples(samples, photo, label="Or one of these", examples_per_page=8).load_input_event
 
@@ -217,7 +217,7 @@ def picture(label: str, first: Path | None = None, **look: Any) -> Any:
     """
     import gradio as gr
 
-    shown = first if first and first.is_file() else None
+    shown = str(first) if first and first.is_file() else None
     return gr.Image(shown, label=label, alt_text=label, interactive=False, buttons=["fullscreen", "download"], **look)
 
 
