@@ -173,7 +173,7 @@ def once(model: str, load: Callable[..., Any]) -> Callable[..., Any]:
 
     If the box has no such model, it is called at once, for the sentence in which it says so.
     """
-    if not boxed(model):
+    if not zoo.in_box(model):
         load()
     loaded = cache(load)
 
@@ -193,7 +193,7 @@ def typed(text: str | None, most: int) -> str:
 
 def boxed(*names: str) -> list[str]:
     """Those of the models that are in the box."""
-    return [name for name in names if (zoo.MODELS / name / zoo.MODEL).is_file()]
+    return [name for name in names if zoo.in_box(name)]
 
 
 def photo_place(first: str) -> tuple[Any, Any]:

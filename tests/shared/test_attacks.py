@@ -271,11 +271,17 @@ def test_a_network_without_kinks_answers_the_same(top):
 # ------------------------------------------------------------------------------------------------- both backends
 
 
+def on_both(scenario: str) -> list[dict]:
+    """What a scenario gave on each backend; an error there fails here, with its text."""
+    found = [results(backend)[scenario] for backend in BACKENDS]
+    for outcome in found:
+        assert isinstance(outcome, dict), outcome
+    return found
+
+
 @pytest.mark.slow
 def test_tensorflow_and_jax_make_the_same_pictures():
-    one, other = (results(backend)["adversarial_photos"] for backend in BACKENDS)
-    assert isinstance(one, dict), one
-    assert isinstance(other, dict), other
+    one, other = on_both("adversarial_photos")
     for name, change in one.items():
         assert np.abs(change).max() == 3, name
         assert np.abs(np.subtract(change, other[name])).max() <= 1, name
@@ -283,9 +289,7 @@ def test_tensorflow_and_jax_make_the_same_pictures():
 
 @pytest.mark.slow
 def test_the_shipped_network_is_fooled_by_the_same_picture_on_both_backends():
-    one, other = (results(backend)["shipped_network_is_attacked"] for backend in BACKENDS)
-    assert isinstance(one, dict), one
-    assert isinstance(other, dict), other
+    one, other = on_both("shipped_network_is_attacked")
     for name, text in one.items():
         change, again = (np.frombuffer(bytes.fromhex(x), np.uint8).astype(int) - 128 for x in (text, other[name]))
         levels = int(name.split()[-1])
