@@ -29,6 +29,7 @@ from shared import cli, zoo
 from shared import config as settings
 from shared.atari_film import film_game, play_game
 from shared.data import atari
+from shared.data.ahead import ahead
 from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores, training_story
 from shared.data.replay import Replay
 from shared.media import Film
@@ -192,13 +193,11 @@ def q_update(config: Train, network: keras.Model, optimizer: Any) -> Callable[..
 
 def averaging_adam(config: Train) -> keras.optimizers.Optimizer:
     """Adam that keeps a moving average of the weights: it scores far above any one moment's weights."""
-    import keras
+    from shared.training.adam import Adam
 
     samples_a_step = config.epochs if config.algorithm == "pqn" else config.replay_ratio
     updates = config.average * samples_a_step / config.batch
-    return keras.optimizers.Adam(
-        epsilon=1e-5, global_clipnorm=10.0, use_ema=True, ema_momentum=max(1 - 1 / updates, 0.0)
-    )
+    return Adam(epsilon=1e-5, global_clipnorm=10.0, use_ema=True, ema_momentum=max(1 - 1 / updates, 0.0))
 
 
 def anneal(config: Train, optimizer: Any, steps: int) -> float:
@@ -212,7 +211,7 @@ def pqn(
     config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Parallel Q-learning: play a short rollout in many games, learn from it, forget it (Gallici et al. 2024)."""
-    from shared.training.steps import compile_step
+    from shared.training.steps import compile_step, shard
 
     policy = policy_of(network)
     update = compile_step(q_update(config, network, optimizer), network, optimizer)
@@ -231,10 +230,9 @@ def pqn(
         after = policy(games.observations).max(axis=-1)
         targets = q_lambda(rewards, terminal, weights, best, after, config.discount, config.trace)
         data = [array.reshape(-1, *array.shape[2:]) for array in (frames, actions, targets, weights)]
-        losses = []
-        for _ in range(config.epochs):
-            for chosen in rng.permutation(len(data[0])).reshape(-1, config.batch):
-                losses.append(update(*(array[chosen] for array in data)))
+        order = np.concatenate([rng.permutation(best.size) for _ in range(config.epochs)]).reshape(-1, config.batch)
+        batches = ahead(shard(*(array[chosen] for array in data)) for chosen in order)
+        losses = [update(*batch) for batch in batches]
         steps += best.size
         yield steps, {"loss": np.mean(losses), "value": best.mean(), "training_score": games.mean_score}
 
@@ -260,7 +258,7 @@ def dqn(
     """Deep Q-network: learn from a large replay memory, towards a slowly changing copy (Mnih et al. 2015), doubly."""
     from keras import ops
 
-    from shared.training.steps import compile_step
+    from shared.training.steps import compile_step, shard
 
     policy, target = policy_of(network), q_network(games.actions)
     update = q_update(config, network, optimizer)
@@ -293,8 +291,8 @@ def dqn(
             if steps // config.target_every > before // config.target_every:
                 sync()
             owed += games.count * config.replay_ratio / config.batch
-        for batch in memory.batches(int(owed), config.batch, rng):
-            losses.append(learn(*batch))
+        batches = ahead(shard(*memory.sample(config.batch, rng)) for _ in range(int(owed)))
+        losses.extend(learn(*batch) for batch in batches)
         owed %= 1
         value = values.max(axis=-1).mean()
         yield steps, {"loss": np.mean(losses or 0.0), "value": value, "training_score": games.mean_score}

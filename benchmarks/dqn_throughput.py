@@ -178,10 +178,10 @@ def measure_ours(setup: Measure, meter: Meter) -> dict[str, str]:
     config = replace(config, replay=CAPACITY, replay_ratio=SAMPLES_PER_STEP, warm_up=setup.fill)
     config = replace(config, target_every=TARGET_EVERY, epsilon=EPSILON, targets="single")
     with devices.setup(config.seed, setup.precision) as device:
-        import keras
+        from shared.training.adam import Adam
 
         games = Games(GAME, config.environments, seed=config.seed, threads=setup.threads)
-        network, optimizer = app.q_network(games.actions), keras.optimizers.Adam(epsilon=1e-5, global_clipnorm=10.0)
+        network, optimizer = app.q_network(games.actions), Adam(epsilon=1e-5, global_clipnorm=10.0)
         optimizer.build(network.trainable_variables)
         learner = app.ALGORITHMS[config.algorithm](config, games, network, optimizer, np.random.default_rng(1), 0)
         for steps, _ in learner:

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-
 import numpy as np
 
 from shared.data.atari import OBSERVATION
@@ -57,19 +53,6 @@ class Replay:
         self._actions[at], self._rewards[at] = actions, rewards
         self._terminal[at], self._ended[at] = terminal, ended
         self._added += 1
-
-    def batches(self, count: int, batch: int, rng: np.random.Generator) -> Iterator[tuple[np.ndarray, ...]]:
-        """Draw `count` times as `sample` does, each in another thread while the one before is learned from.
-
-        The same transitions as without that thread; until the last one is there, leave `rng` and the memory alone.
-        """
-        with ThreadPoolExecutor(max_workers=1) as pool:
-            drawn: deque[Future] = deque()
-            for n in range(count + 1):
-                if n < count:
-                    drawn.append(pool.submit(self.sample, batch, rng))
-                if n:
-                    yield drawn.popleft().result()
 
     def sample(self, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Draw transitions uniformly.

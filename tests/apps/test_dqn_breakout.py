@@ -212,7 +212,9 @@ def test_pqn_learns_every_transition_once_an_epoch_from_its_own_target(monkeypat
     config = app.Train(environments=4, rollout=8, batch=16, epochs=2, exploration=1e-9)
     games, batches = Script(4, np.random.default_rng(3)), []
     monkeypatch.setattr(app, "policy_of", lambda network: values_of)
-    monkeypatch.setattr(app, "q_update", lambda *_: lambda *batch: batches.append(batch) or 1.5)
+    monkeypatch.setattr(
+        app, "q_update", lambda *_: lambda *batch: batches.append([np.asarray(column) for column in batch]) or 1.5
+    )
     monkeypatch.setattr(steps, "compile_step", lambda fn, *owners, **options: fn)
     done, metrics = next(app.pqn(config, games, None, SimpleNamespace(), np.random.default_rng(1), 96))
     assert (done, metrics["loss"]) == (96 + 32, 1.5)

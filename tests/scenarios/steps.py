@@ -33,6 +33,64 @@ def embedding_with_adam() -> dict:
 
 
 @scenario
+def adam_in_one_pass() -> dict:
+    """Twenty steps of our Adam and of Keras': weights, moments and averages; with clipping, annealing, bfloat16."""
+    import keras
+
+    from shared.training.adam import Adam
+    from shared.training.steps import compile_step
+
+    def after(kind, dtype, **more) -> list[list[float]]:
+        weights = [keras.Variable(data(5, 3), dtype=dtype), keras.Variable(data(3, seed=1), dtype=dtype)]
+        rate = keras.optimizers.schedules.CosineDecay(0.01, 30)
+        optimizer = kind(rate, beta_1=0.5, epsilon=1e-5, use_ema=True, ema_momentum=0.9, **more)
+        optimizer.build(weights)
+
+        def update(*gradients):
+            optimizer.apply(gradients, weights)
+            return {}
+
+        step = compile_step(update, weights, optimizer)
+        for n in range(20):
+            step(data(5, 3, seed=n), data(3, seed=100 + n))
+        return [np.ravel(keras.ops.cast(v, "float32")).tolist() for v in [*weights, *optimizer.variables]]
+
+    cases = {"plain": {}, "clipped": {"global_clipnorm": 1.0}, "amsgrad": {"amsgrad": True}}
+    found = {
+        name: [after(kind, "float32", **case) for kind in (Adam, keras.optimizers.Adam)] for name, case in cases.items()
+    }
+    return found | {"bfloat16": [after(kind, "bfloat16") for kind in (Adam, keras.optimizers.Adam)]}
+
+
+@scenario
+def adam_on_two_replicas() -> dict:
+    """A dense layer's weights after five steps of our Adam on one device, and on two."""
+    import keras
+    from keras import ops
+
+    from shared.training import devices
+    from shared.training.adam import Adam
+    from shared.training.steps import compile_step, shard, value_and_grad
+
+    def after(replicas: int) -> list[float]:
+        with devices.setup(1, "float32", replicas=replicas):
+            layer, optimizer = build(keras.Sequential([keras.Input((4,)), keras.layers.Dense(3)])), Adam(0.01)
+            optimizer.build(layer.trainable_variables)
+
+            def update(x):
+                loss, slopes = value_and_grad(lambda: ops.mean(ops.square(layer(x))), layer.trainable_variables)
+                optimizer.apply(slopes, layer.trainable_variables)
+                return {"loss": loss}
+
+            step = compile_step(update, layer, optimizer)
+            for n in range(5):
+                step(*shard(data(8, 4, seed=n)))
+            return np.ravel(layer.layers[0].kernel.numpy()).tolist()
+
+    return {"one": after(1), "two": after(2)}
+
+
+@scenario
 def gradient_of_input() -> dict:
     """Against central differences, eager and compiled; and a gradient penalty, which is second order."""
     import keras

@@ -111,6 +111,16 @@ def test_an_embedding_gets_adams_own_step(here):
     np.testing.assert_allclose(outcome["moved"], outcome["expected"], rtol=1e-4)
 
 
+@pytest.mark.parametrize(("case", "close"), [("plain", 1e-6), ("clipped", 1e-6), ("amsgrad", 0), ("bfloat16", 0.02)])
+def test_adam_in_one_pass_has_keras_numbers(here, case, close):
+    for ours, theirs in zip(*here["adam_in_one_pass"][case], strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=close, atol=close)
+
+
+def test_adam_in_one_pass_on_two_replicas(here):
+    np.testing.assert_allclose(here["adam_on_two_replicas"]["two"], here["adam_on_two_replicas"]["one"], **CLOSE)
+
+
 def test_input_gradient_equals_finite_differences(here):
     outcome = here["gradient_of_input"]
     np.testing.assert_allclose(outcome["eager"], outcome["differences"], atol=1e-4)

@@ -116,17 +116,6 @@ def test_the_same_generator_draws_the_same_batch():
     assert all((a == b).all() for a, b in zip(one, other, strict=True))
 
 
-@pytest.mark.parametrize("count", [0, 1, 2, 5])
-def test_drawing_ahead_gives_the_same_batches(count):
-    memory, rng, ahead = Replay(40, 2), np.random.default_rng(1), np.random.default_rng(1)
-    for transition in emulated(30, 2, np.random.default_rng(2)):
-        memory.add(transition[0], transition[1], np.zeros(2), *transition[2:4])
-    expected = [memory.sample(16, rng) for _ in range(count)]
-    for one, other in zip(expected, memory.batches(count, 16, ahead), strict=True):
-        assert all((a == b).all() for a, b in zip(one, other, strict=True))
-    assert rng.bit_generator.state == ahead.bit_generator.state, "not one batch too many"
-
-
 def test_a_million_transitions_fit_in_seven_and_a_half_gigabytes():
     capacity = 1_000
     memory = Replay(capacity, 10)

@@ -1,0 +1,40 @@
+"""Adam with Keras' numbers, in one pass over memory."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+
+
+class Adam(keras.optimizers.Adam):
+    """Keras' Adam (Kingma & Ba 2015, end of section 2), in half the time on a CPU under TensorFlow.
+
+    Keras composes the update of a dozen operations, each of which goes through whole arrays; TensorFlow's own kernel
+    goes through them once. JAX compiles the dozen into one by itself.
+    """
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
+        """Move `variable` against `gradient`; both have the same shape, and so have the two moments."""
+        whole = keras.backend.standardize_dtype(variable.dtype) == "float32"  # in bfloat16 the kernel's 0.999 is 1
+        if keras.backend.backend() != "tensorflow" or self.amsgrad or not whole:
+            return super().update_step(gradient, variable, learning_rate)
+        import tensorflow as tf
+
+        index, steps = self._get_variable_index(variable), tf.cast(self.iterations + 1, "float32")
+        tf.raw_ops.ResourceApplyAdam(
+            var=_handle(variable),
+            m=_handle(self._momentums[index]),
+            v=_handle(self._velocities[index]),
+            beta1_power=tf.pow(self.beta_1, steps),
+            beta2_power=tf.pow(self.beta_2, steps),
+            lr=tf.cast(learning_rate, "float32"),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            epsilon=self.epsilon,
+            grad=tf.cast(gradient, "float32"),
+        )
+
+
+def _handle(variable: Any) -> Any:
+    return (variable.value if isinstance(variable, keras.Variable) else variable).handle
