@@ -109,13 +109,13 @@ class Train:
     """pqn: lambda, how far rewards reach back before the network's own estimate takes over."""
     replay: int = 400_000
     """dqn: transitions kept, 7,063 bytes each."""
-    replay_ratio: float = 8.0
+    replay_ratio: float = 4.0
     """dqn: transitions learned from per agent step (8 in Mnih et al. 2015)."""
     targets: Literal["double", "single"] = "double"
     """dqn: who chooses the action that the target network values: the network, or (Mnih et al. 2015) it itself."""
     warm_up: int = 20_000
     """dqn: agent steps played before learning begins."""
-    target_every: int = 8_000
+    target_every: int = 2_000
     """dqn: agent steps between two copies to the target network."""
     average: int = 100_000
     """Agent steps over which the weights are averaged, for evaluation and for the saved model."""

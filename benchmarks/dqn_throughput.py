@@ -101,10 +101,12 @@ def table_rows() -> list[Row]:
         Row("Keras Arcade, dqn", Measure("dqn", 8, 32)),
         Row("Keras Arcade, dqn", Measure("dqn", 8, 32, "auto")),
         Row("stable-baselines3, DQN", Measure("sb3", 8, 32), against=(0, 1)),
-        Row("Keras example's loop", Measure("keras-example", 1, 32), against=(0, 1)),
+        Row("Keras Arcade, dqn", Measure("dqn", 128, 32)),  # as many games as `train` plays: the loop knows but one
+        Row("Keras Arcade, dqn", Measure("dqn", 128, 32, "auto")),
+        Row("Keras example's loop", Measure("keras-example", 1, 32), against=(3, 4)),
         Row("Keras Arcade, dqn", Measure("dqn", 128, 128)),
         Row("Keras Arcade, dqn", Measure("dqn", 128, 128, "auto")),
-        Row("stable-baselines3, DQN", Measure("sb3", 128, 128), against=(4, 5)),
+        Row("stable-baselines3, DQN", Measure("sb3", 128, 128), against=(6, 7)),
         Row("Keras Arcade, pqn, defaults", Measure("pqn", 128, 128, "auto")),
     ]
 

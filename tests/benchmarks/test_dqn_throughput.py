@@ -28,7 +28,7 @@ def test_window_leaves_out_filling_and_settling(monkeypatch):
 def test_table_shows_medians_ratios_and_goals(capsys):
     rows = bench.table_rows()
     for number, row in enumerate(rows):
-        speeds = (300.0, 300.0, 300.0) if number == 1 else (50.0, 100.0, 900.0)
+        speeds = (300.0, 300.0, 300.0) if number in (1, 4) else (50.0, 100.0, 900.0)
         known = {
             "samples_per_step": 8.0,
             "precision": "float32",
@@ -52,6 +52,8 @@ def test_rows_are_compared_with_ours_of_the_same_batch():
         for number, precision in zip(row.against or (), ("float32", "auto"), strict=bool(row.against)):
             ours = rows[number].setup
             assert (ours.what, ours.batch, ours.precision) == ("dqn", row.setup.batch, precision)
+            if row.setup.what == "sb3":
+                assert ours.environments == row.setup.environments
 
 
 def test_a_python_that_is_none_is_a_sentence(tmp_path, capsys, monkeypatch):
