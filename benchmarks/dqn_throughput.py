@@ -428,7 +428,8 @@ def remarks(rows: list[Row], config: Compare, load: float) -> Iterator[str]:
     yield (
         "Equal: network (Nature CNN with two layer norms), Adam, batch, samples learned per step, epsilon, target "
         f"network and targets (`--targets single`), replay of {CAPACITY:,} ({config.fill:,} in it when learning "
-        "begins). Unequal: each has its own emulator wrappers, replay and loss."
+        "begins). Unequal: each has its own emulator wrappers, replay and loss; the example's loop plays one game, and "
+        "ours beside it 128."
     )
     for row in rows:
         if ratios := faster(row, rows):

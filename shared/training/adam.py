@@ -8,7 +8,7 @@ import keras
 
 
 class Adam(keras.optimizers.Adam):
-    """Keras' Adam (Kingma & Ba 2015, end of section 2), in half the time on a CPU under TensorFlow.
+    """Keras' Adam (Kingma & Ba 2015, end of section 2), with less traffic to memory under TensorFlow.
 
     Keras composes the update of a dozen operations, each of which goes through whole arrays; TensorFlow's own kernel
     goes through them once. JAX compiles the dozen into one by itself.
