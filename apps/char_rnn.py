@@ -27,12 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import cli, terminal, zoo
-from shared import config as settings
-from shared.data.characters import Alphabet, longest_copy, split, words
+from apps.parts.char_rnn import terminal
+from apps.parts.char_rnn.alphabet import Alphabet, longest_copy, split, words
+from apps.parts.char_rnn.writer import BLOCK, Speak, block_judge, collect, speaker
+from shared import cli, saved_models, settings
+from shared.console import say
 from shared.data.datasets import open_text
-from shared.language import BLOCK, Speak, block_judge, collect, speaker
-from shared.training import devices, fitting
+from shared.errors import UserError, in_range
+from shared.files import output_path, write_atomically
+from shared.training import devices, fit_loop
+from shared.training.optimizers import adamw
 
 if TYPE_CHECKING:
     import keras
@@ -161,10 +165,10 @@ def char_model(symbols: int, config: Train, batch: int | None = None) -> keras.M
 
 def load(model: Path | None) -> tuple[keras.Model, Alphabet]:
     """A saved network and its alphabet; UserError if it is not one of this app's."""
-    network, config = zoo.load_for(APP, model)
+    network, config = saved_models.load_for(APP, model)
     symbols = config.get("vocabulary")
     if not isinstance(symbols, str) or network.name != APP or network.output_shape[-1] != len(symbols):
-        raise cli.UserError(f"{model} is not a network that this app trained, with its vocabulary in config.json.")
+        raise UserError(f"{model} is not a network that this app trained, with its vocabulary in config.json.")
     return network, Alphabet(symbols)
 
 
@@ -198,7 +202,7 @@ def checked(config: Train) -> tuple[Train, str]:
     text = open_text(config.data)
     windows = len(split(text)[0]) // config.window
     if not windows or len(text) < 20:
-        raise cli.UserError(f"{config.data} is shorter than a window of {config.window} characters: give more text.")
+        raise UserError(f"{config.data} is shorter than a window of {config.window} characters: give more text.")
     config = replace(config, batch=min(config.batch, windows))
     return settings.begin(config), text
 
@@ -213,13 +217,13 @@ def fit(config: Train, text: str) -> float:
     network, shipped = char_model(len(alphabet), config, config.batch), char_model(len(alphabet), config)
     if config.init:
         if load(config.init)[1].symbols != alphabet.symbols:
-            raise cli.UserError(f"{config.init} writes other symbols than {config.data} has: train without --init.")
-        zoo.start_from(shipped, config.init)
+            raise UserError(f"{config.init} writes other symbols than {config.data} has: train without --init.")
+        saved_models.start_from(shipped, config.init)
         for ours, theirs in zip(network.trainable_variables, shipped.trainable_variables, strict=True):
             ours.assign(theirs)
-    optimizer = fitting.adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
+    optimizer = adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
     network.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    cli.say(f"{len(text):,} characters, {len(alphabet):,} symbols; {shipped.count_params():,} parameters.")
+    say(f"{len(text):,} characters, {len(alphabet):,} symbols; {shipped.count_params():,} parameters.")
     measure, speak = block_judge(shipped), speaker(shipped)
 
     def judge() -> float:
@@ -229,10 +233,12 @@ def fit(config: Train, text: str) -> float:
         return float(measure(held_out).mean())
 
     def keep(epoch: int, loss: float) -> None:
-        zoo.save(shipped, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, vocabulary=alphabet.symbols))
+        saved_models.save(
+            shipped, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, vocabulary=alphabet.symbols)
+        )
 
     batches = partial(windows, ids, config)
-    return fitting.fit(
+    return fit_loop.fit(
         network, batches, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
     )
 
@@ -244,7 +250,7 @@ def train(config: Train) -> None:
     """Learn to write like a text; Ctrl-C saves, --resume goes on."""
     config, text = checked(config)
     with devices.setup(config.seed, config.precision) as device:
-        cli.say(f"Training on {device.description}.")
+        say(f"Training on {device.description}.")
         best = fit(config, text)
     print(f"Best validation: {best:.4f} nats per character. The model and its curve are in {config.run}.")
     print(f"Let it write: python apps/{APP}.py --model {config.run}")
@@ -272,7 +278,7 @@ def evaluate(config: Evaluate) -> None:
     print(f"longest passage that stands there: {len(copied)} characters, {copied!r}")
 
 
-def opening(config: Write, alphabet: Alphabet, tell: Callable[[str], None] = cli.say) -> np.ndarray:
+def opening(config: Write, alphabet: Alphabet, tell: Callable[[str], None] = say) -> np.ndarray:
     """The prompt's ids, after a start; tells of what the network cannot read."""
     prompt = terminal.piped() if config.prompt is None else config.prompt
     text, changes = alphabet.spell(prompt[-2000:])
@@ -287,7 +293,7 @@ def check_write(config: Write) -> None:
     cli.check(config, "top_k", 0, 2**31 - 1)
     cli.check(config, "top_p", 0.001, 1.0)
     cli.check(config, "temperature", 0.001, 100.0)
-    cli.in_range("--seed", config.seed or 0, 0, 2**32 - 1)
+    in_range("--seed", config.seed or 0, 0, 2**32 - 1)
 
 
 def pieces(
@@ -301,24 +307,24 @@ def pieces(
 def write(config: Write) -> None:
     """Write on from a prompt, and show it as it comes."""
     check_write(config)
-    path = config.output and cli.output_path(config.output, APP, "text.txt")
+    path = config.output and output_path(config.output, APP, "text.txt")
     network, alphabet = load(config.model)
     prompt, speak = opening(config, alphabet), speaker(network)
     seed = int(np.random.SeedSequence().entropy) % 2**32 if config.seed is None else config.seed
     texts, began_s = [], time.perf_counter()
     if config.show_confidence:
-        cli.say(f"Probability: {terminal.scale()}")
+        say(f"Probability: {terminal.scale()}")
     for n in range(config.samples):
         print("-" * 60 + "\n" if n else "", end="")
         shown = pieces(config, alphabet, speak, prompt, np.random.default_rng([seed, n]))
         texts.append(terminal.show(shown, config.show_confidence))
     pace = sum(map(len, texts)) / (time.perf_counter() - began_s)
-    cli.say(f"{pace:,.0f} characters a second, compiling included; --seed {seed} writes this again.")
+    say(f"{pace:,.0f} characters a second, compiling included; --seed {seed} writes this again.")
     if path:
-        with cli.write_atomically(path) as temporary:
+        with write_atomically(path) as temporary:
             temporary.write_text("\n".join(texts) + "\n", encoding="utf-8")
-        cli.say(f"The text is also in {path}.")
-    cli.say(f"Try next: python apps/{APP}.py --prompt ROMEO: --show-confidence, or: python apps/{APP}.py train --quick")
+        say(f"The text is also in {path}.")
+    say(f"Try next: python apps/{APP}.py --prompt ROMEO: --show-confidence, or: python apps/{APP}.py train --quick")
 
 
 if __name__ == "__main__":

@@ -27,15 +27,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import classifiers, cli, lab, media, victims, zoo
-from shared import config as settings
-from shared.chroma import Hint, Painter, paint
-from shared.colour_metrics import Curve, FeatureJudge, Table, nearest, smoothed
-from shared.data import lab_photos
+from apps.parts.colorizer import lab, lab_photos
+from apps.parts.colorizer.guided_filter import Hint, Painter, paint
+from apps.parts.colorizer.metrics import Curve, FeatureJudge, Table, nearest, smoothed
+from shared import cli, saved_models, settings
+from shared.classifiers import classifier
+from shared.console import for_each, say
 from shared.data.datasets import ImageSet, open_images
 from shared.data.images import crop_square, exif_of_upright, fit_within, load_image, named_files, sample_photos
-from shared.data.photos import open_all
-from shared.training import devices, fitting
+from shared.data.photo_sets import open_all
+from shared.drawing import pictures
+from shared.errors import UserError, in_range
+from shared.files import output_path
+from shared.layers.mobilenet import mobilenet
+from shared.training import devices, fit_loop
+from shared.training.optimizers import adamw
 
 if TYPE_CHECKING:
     import keras
@@ -168,7 +174,7 @@ def colour_network(start: np.ndarray, pretrained: bool) -> keras.Model:
 
 def encoder(picture: Any, pretrained: bool) -> list[Any]:
     """MobileNetV2's features at strides 4, 8, 16 and 32, with ImageNet's weights or random ones."""
-    network = classifiers.mobilenet(picture, pretrained)
+    network = mobilenet(picture, pretrained)
     names = ("block_3_expand_relu", "block_6_expand_relu", "block_13_expand_relu", "block_16_project_BN")
     return [network.get_layer(name).output for name in names]
 
@@ -232,13 +238,13 @@ class ColourBins:
 
 def load(config: Colorize | Evaluate) -> tuple[Painter, ColourBins]:
     """A saved network, ready to colour, and its bins; UserError if it is not one of this app's."""
-    network, record = zoo.load_for(APP, config.model)
+    network, record = saved_models.load_for(APP, config.model)
     try:
         bins = ColourBins(np.array(record["bins"], np.float32), np.array(record["common"], np.float32))
     except (KeyError, TypeError, ValueError):
         bins = None
     if bins is None or network.name != APP or bins.centres.shape != (network.output_shape[-1], 2):
-        raise cli.UserError(f"{config.model} is not a network that this app trained, with its bins in config.json.")
+        raise UserError(f"{config.model} is not a network that this app trained, with its bins in config.json.")
     return Painter(network, partial(bins.chroma, temperature=config.temperature), config.resolution), bins
 
 
@@ -262,16 +268,16 @@ def checked(config: Train) -> tuple[Train, list[ImageSet]]:
 
 def check_side(name: str, pixels: int) -> None:
     """UserError unless it is a multiple of 32."""
-    cli.in_range(name, pixels, 32, 4096)
+    in_range(name, pixels, 32, 4096)
     if pixels % 32:
-        raise cli.UserError(f"{name} is {pixels}, and must be a multiple of 32.")
+        raise UserError(f"{name} is {pixels}, and must be a multiple of 32.")
 
 
 def photos_for(config: Train, sources: list[ImageSet]) -> tuple[np.ndarray, np.ndarray]:
     """Packed photos, a quarter larger than the crops: those to learn from, and whole batches of others to judge by."""
     packed = lab_photos.read(sources, config.size * 5 // 4, config.photos)
     if (batches := len(packed) // config.batch) < 2:
-        raise cli.UserError(
+        raise UserError(
             f"{config.data} has {len(packed)} colour photos, and must have two batches of {config.batch} or more."
         )
     np.random.default_rng(config.seed).shuffle(packed)
@@ -286,7 +292,7 @@ def fit(config: Train, learned: np.ndarray, held: np.ndarray, network: keras.Mod
     from shared.training.steps import compile_step
 
     steps = len(learned) // config.batch
-    optimizer = fitting.adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
+    optimizer = adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
     for layer in network.layers:  # a small batch's statistics are worse than ImageNet's, and would have no average
         layer.trainable = config.from_scratch or not isinstance(layer, keras.layers.BatchNormalization)
     twin = keras.models.clone_model(network)  # JAX gives the buffers of the one that is being fitted to its own step
@@ -294,21 +300,21 @@ def fit(config: Train, learned: np.ndarray, held: np.ndarray, network: keras.Mod
     crops = {"batch": config.batch, "size": config.size, "stride": STRIDE, "scale": config.scale, "seed": config.seed}
     error = compile_step(lambda L, ab: method.loss(ab, twin(L, training=False)), twin)
     painter, shown = Painter(twin, method.chroma, config.size), [lab_photos.unpack(photo) for photo in held[:8]]
-    cli.say(f"{len(learned):,} photos to learn from; {network.count_params():,} parameters.")
+    say(f"{len(learned):,} photos to learn from; {network.count_params():,} parameters.")
 
     def judge() -> float:
         twin.set_weights(network.get_weights())
         rows = [*map(one_colour, shown), *map(painter, shown), *shown]
-        media.save_image(config.run / "samples.png", media.grid(rows, len(shown)))
+        pictures.save_image(config.run / "samples.png", pictures.grid(rows, len(shown)))
         parts = np.split(held, len(held) // config.batch)
         pairs = (lab_photos.pairs(list(part), config.size, STRIDE) for part in parts)
         return float(np.mean([np.asarray(error(*pair)).mean() for pair in pairs]))
 
     def keep(epoch: int, loss: float) -> None:
-        zoo.save(twin, config.run, asdict(config) | {"epoch": epoch, "val_loss": loss} | method.record())
+        saved_models.save(twin, config.run, asdict(config) | {"epoch": epoch, "val_loss": loss} | method.record())
 
     batches = partial(lab_photos.batches, learned, **crops)
-    return fitting.fit(
+    return fit_loop.fit(
         network, batches, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
     )
 
@@ -317,13 +323,13 @@ def train(config: Train) -> None:
     """Learn the colours of photos; Ctrl-C saves, --resume goes on."""
     config, sources = checked(config)
     with devices.setup(config.seed, "float32") as device:
-        cli.say(f"Training on {device.description}.")
+        say(f"Training on {device.description}.")
         learned, held = photos_for(config, sources)
         sample = lab_photos.pairs(list(learned[:1000]), 32, stride=1)[1]
         bins = ColourBins.of(sample, config.rebalance, config.huber)
         network = colour_network(bins.start, pretrained=not (config.from_scratch or config.init))
         if config.init:
-            zoo.start_from(network, config.init)
+            saved_models.start_from(network, config.init)
         best = fit(config, learned, held, network, bins)
     print(f"Best validation loss: {best:.4f}. The model, its curve and samples are in {config.run}.")
     print(f"Let it colour: python apps/{APP}.py PHOTO --model {config.run}")
@@ -336,7 +342,7 @@ def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers, and the curve of PSNR against colourfulness over vividness."""
     check_look(config)
     cli.check(config, "limit", 1, 10**7)
-    photos, path = open_images(config.data, config.split), cli.output_path(config.output, APP, "vividness.png")
+    photos, path = open_images(config.data, config.split), output_path(config.output, APP, "vividness.png")
     painter, bins = load(config)
     table, curve = Table(bins.centres, feature_judge(config.classifier), photos.classes), Curve()
     usual = bins.common @ bins.centres
@@ -347,7 +353,7 @@ def evaluate(config: Evaluate) -> None:
             table.add(photo, versions | {"ours": paint(photo, chroma * config.vividness)}, label)
             curve.add(photo, {vividness: paint(photo, chroma * vividness) for vividness in SWEPT})
     if not table.tallies:
-        raise cli.UserError(f"{config.data} has no colour photos in its {config.split} split.")
+        raise UserError(f"{config.data} has no colour photos in its {config.split} split.")
     print(table)
     for vividness, level, share in zip(SWEPT, *curve.means(), strict=True):
         print(f"vividness {vividness:4.2f}: {level:6.2f} dB at {share:5.1f} % of the originals' colourfulness")
@@ -359,10 +365,10 @@ def evaluate(config: Evaluate) -> None:
 
 def feature_judge(name: str) -> FeatureJudge | None:
     """The photo classifier that judges, or None with a sentence where there is none in the box."""
-    if name == "photo_classifier" and not zoo.in_box(name):
-        cli.say(f"There is no {name} in the box: the columns of features and of its answers are left out.")
+    if name == "photo_classifier" and not saved_models.in_box(name):
+        say(f"There is no {name} in the box: the columns of features and of its answers are left out.")
         return None
-    found = victims.find(name, batch=1)
+    found = classifier.find(name, batch=1)
     return FeatureJudge(found.network, found.wnids)
 
 
@@ -392,56 +398,56 @@ def colorize(config: Colorize) -> None:
     first = load_image(files[0]) if len(files) == 1 else np.empty((0, 0, 3), np.uint8)  # before the long work
     hints = [Hint.parse(text, first) for text in config.hint]
     painter, _ = load(config)
-    broken = cli.for_each(files, lambda file: colour_file(config, file, painter, hints))
+    broken = for_each(files, lambda file: colour_file(config, file, painter, hints))
     if broken:
-        raise cli.UserError(f"{len(broken)} of {len(files)} photos could not be coloured: {', '.join(broken)}.")
-    cli.say("Try next: --vividness 1.5, --compare, or --hint x,y,#rrggbb for a colour that you know.")
+        raise UserError(f"{len(broken)} of {len(files)} photos could not be coloured: {', '.join(broken)}.")
+    say("Try next: --vividness 1.5, --compare, or --hint x,y,#rrggbb for a colour that you know.")
 
 
 def colour_file(config: Colorize, file: Path, painter: Painter, hints: Sequence[Hint]) -> None:
     """Colour one photo, and say where it is."""
     photo = load_image(file)
     ending = file.suffix.lower() if file.suffix.lower() in FORMATS else ".png"
-    path = cli.output_path(config.output, APP, f"{file.stem}-colour{ending}")
+    path = output_path(config.output, APP, f"{file.stem}-colour{ending}")
     if in_colour := not lab.is_grey(photo):
-        cli.say(f"{file} is in colour already: only its lightness is used.")
+        say(f"{file} is in colour already: only its lightness is used.")
     began_s = time.perf_counter()
     picture = painter(photo, config.vividness, hints)
     print(f"{path}: {photo.shape[1]} x {photo.shape[0]} pixels, coloured in {time.perf_counter() - began_s:.2f} s")
-    media.save_image(path, picture, **FORMATS[path.suffix.lower()], exif=exif_of_upright(file))
+    pictures.save_image(path, picture, **FORMATS[path.suffix.lower()], exif=exif_of_upright(file))
     if config.compare:
-        sheet = cli.output_path(path.parent, APP, f"{path.stem}-compare.png")
+        sheet = output_path(path.parent, APP, f"{path.stem}-compare.png")
         before, after = fit_within(photo, 800), fit_within(picture, 800)
         panels = [one_colour(before), after, *([before] if in_colour else [])]
-        media.save_image(sheet, media.grid(panels, len(panels), 8))
+        pictures.save_image(sheet, pictures.grid(panels, len(panels), 8))
         print(f"Before and after: {sheet}")
 
 
 def check_output(config: Colorize, files: Sequence[Path]) -> None:
     """UserError for a place that the results cannot go to; makes the folder for several."""
     if config.hint and len(files) > 1:
-        raise cli.UserError(f"--hint is for one photo, and there are {len(files)}.")
+        raise UserError(f"--hint is for one photo, and there are {len(files)}.")
     if config.output is None or config.output.is_dir():
         return
     if len(config.photos) > 1 or config.photos[0].is_dir():
         if config.output.suffix:
-            raise cli.UserError(f"{config.output} is for one photo, and there are {len(files)}: give a folder.")
+            raise UserError(f"{config.output} is for one photo, and there are {len(files)}: give a folder.")
         config.output.mkdir(parents=True, exist_ok=True)
     elif config.output.suffix.lower() not in FORMATS:
-        raise cli.UserError(f"{config.output.name} must end in one of {', '.join(FORMATS)}.")
+        raise UserError(f"{config.output.name} must end in one of {', '.join(FORMATS)}.")
 
 
 def demo(config: Colorize) -> None:
     """A sheet of sample photos: grey, ours, original."""
     if config.hint:
-        raise cli.UserError("--hint is for a photo of yours: name it, too.")
-    path = cli.output_path(config.output, APP, "sheet.png")
+        raise UserError("--hint is for a photo of yours: name it, too.")
+    path = output_path(config.output, APP, "sheet.png")
     photos = [crop_square(load_image(file), 320) for file in sample_photos()]
     painter, _ = load(config)
     began_s = time.perf_counter()
     coloured = [painter(photo, config.vividness) for photo in photos]
     print(f"Coloured {len(photos)} photos in {time.perf_counter() - began_s:.1f} s.")
-    media.save_image(path, media.grid([*map(one_colour, photos), *coloured, *photos], len(photos), 4))
+    pictures.save_image(path, pictures.grid([*map(one_colour, photos), *coloured, *photos], len(photos), 4))
     print(f"Grey, coloured by the network, and as they were: {path}")
     print(f"Try next: python apps/{APP}.py my_photo.jpg --compare, or: python apps/{APP}.py train --quick")
 

@@ -25,16 +25,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import cli, zoo
-from shared import config as settings
-from shared.atari_film import film_game, play_game
-from shared.data import atari
-from shared.data.ahead import ahead
-from shared.data.atari_scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores, training_story
-from shared.data.replay import Replay
-from shared.media import Film
-from shared.training import devices, fitting, loop
-from shared.window import Window
+from apps.parts.dqn_breakout.replay import Replay
+from apps.parts.dqn_breakout.window import Window
+from shared import cli, saved_models, settings
+from shared.atari.film import film_game, play_game
+from shared.atari.games import OBSERVATION, STEPS_PER_SECOND, Games, Policy, action_names, check_game, epsilon_greedy
+from shared.atari.scores import NATURE, RANDOM_HUMAN_DQN, STICKY, human_normalised, protocol_scores, training_story
+from shared.console import say
+from shared.data.prefetch import ahead
+from shared.drawing.film import Film
+from shared.errors import UserError, in_range
+from shared.files import output_path
+from shared.training import custom_loop, devices
+from shared.training.optimizers import averaged
 
 if TYPE_CHECKING:
     import keras
@@ -161,7 +164,7 @@ def q_network(actions: int) -> keras.Model:
     return keras.Model(frames, values)
 
 
-def policy_of(network: keras.Model) -> atari.Policy:
+def policy_of(network: keras.Model) -> Policy:
     """The network as a compiled function from numpy observations to numpy Q-values."""
     from shared.training.steps import compile_step
 
@@ -208,7 +211,7 @@ def anneal(config: Train, optimizer: Any, steps: int) -> float:
 
 
 def pqn(
-    config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int
+    config: Train, games: Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Parallel Q-learning: play a short rollout in many games, learn from it, forget it (Gallici et al. 2024)."""
     from shared.training.steps import compile_step, shard
@@ -216,7 +219,7 @@ def pqn(
     policy = policy_of(network)
     update = compile_step(q_update(config, network, optimizer), network, optimizer)
     time_games = (config.rollout, config.environments)
-    frames = np.zeros((*time_games, *atari.OBSERVATION), np.uint8)
+    frames = np.zeros((*time_games, *OBSERVATION), np.uint8)
     actions, rewards = np.zeros(time_games, np.int32), np.zeros(time_games, np.float32)
     terminal, weights, best = (np.zeros(time_games, np.float32) for _ in range(3))
     while True:
@@ -224,7 +227,7 @@ def pqn(
         for t in range(config.rollout):
             values = policy(games.observations)
             frames[t], best[t], weights[t] = games.observations, values.max(axis=-1), ~games.ignored
-            actions[t] = atari.epsilon_greedy(values, epsilon, rng)
+            actions[t] = epsilon_greedy(values, epsilon, rng)
             step = games.step(actions[t])
             rewards[t], terminal[t] = np.clip(step.rewards, -1, 1), step.terminal
         after = policy(games.observations).max(axis=-1)
@@ -253,7 +256,7 @@ def q_lambda(rewards, terminal, weights, best, after, discount: float, trace: fl
 
 
 def dqn(
-    config: Train, games: atari.Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int
+    config: Train, games: Games, network: keras.Model, optimizer: Any, rng: np.random.Generator, steps: int
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Deep Q-network: learn from a large replay memory, towards a slowly changing copy (Mnih et al. 2015), doubly."""
     from keras import ops
@@ -282,7 +285,7 @@ def dqn(
         for _ in range(config.rollout):
             observations = games.observations
             values = policy(observations)
-            actions = atari.epsilon_greedy(values, epsilon, rng)
+            actions = epsilon_greedy(values, epsilon, rng)
             step = games.step(actions)
             memory.add(observations, actions, np.clip(step.rewards, -1, 1), step.terminal, step.ended)
             before, steps = steps, steps + games.count
@@ -309,7 +312,7 @@ def checked(config: Train) -> Train:
     if config.quick:
         config = replace(config, steps=400_000, evaluate_every=200_000, average=20_000)
     config = settings.resumed(config)
-    atari.check_game(config.game)
+    check_game(config.game)
     cli.check(config, "discount epsilon trace", 0.0, 1.0)
     cli.check(config, "exploration learning_rate replay_ratio checkpoint_minutes", 1e-9, 1e6)
     cli.check(config, "steps average evaluate_every target_every", 1, 10**12)
@@ -317,8 +320,8 @@ def checked(config: Train) -> Train:
     cli.check(config, "seed", 0, 2**31 - 20_000)
     played = config.environments * config.rollout
     if played % config.batch:
-        raise cli.UserError(f"--batch {config.batch} must divide --environments times --rollout, {played}.")
-    cli.in_range("--environments times --rollout", played, 1, 65_536)  # their screens take 1.8 GB
+        raise UserError(f"--batch {config.batch} must divide --environments times --rollout, {played}.")
+    in_range("--environments times --rollout", played, 1, 65_536)  # their screens take 1.8 GB
     cli.check(config, "replay", 8 * config.environments, 5_000_000)
     cli.check(config, "warm_up", 2 * config.environments, config.replay - config.environments)
     return settings.begin(config)
@@ -326,23 +329,23 @@ def checked(config: Train) -> Train:
 
 def boxed_games() -> list[str]:
     """The games that there are models for in the box."""
-    return sorted(path.name.removeprefix("dqn_") for path in zoo.MODELS.glob("dqn_*"))
+    return sorted(path.name.removeprefix("dqn_") for path in saved_models.MODELS.glob("dqn_*"))
 
 
 def load_network(game: str, model: Path | None) -> keras.Model:
     """The saved network for this game; UserError if there is none in the box, or if it is made for another game."""
-    atari.check_game(game)
+    check_game(game)
     boxed = boxed_games()
     if model is None and game not in boxed:
-        raise cli.UserError(
+        raise UserError(
             f"No model for {game} in the box: train one with `python apps/{APP}.py train --game {game} --run RUN`, "
             f"and play it with `--game {game} --model RUN`. There are models for {', '.join(boxed) or 'no game'}."
         )
-    path = model or zoo.MODELS / f"dqn_{game}"
-    network, _ = zoo.load(path)
-    wanted = ((None, *atari.OBSERVATION), (None, len(atari.action_names(game))))
+    path = model or saved_models.MODELS / f"dqn_{game}"
+    network, _ = saved_models.load(path)
+    wanted = ((None, *OBSERVATION), (None, len(action_names(game))))
     if (network.input_shape, network.output_shape) != wanted:
-        raise cli.UserError(
+        raise UserError(
             f"{path} is not a network for {game}: it maps {network.input_shape} to {network.output_shape}, "
             f"and this game needs {wanted[0]} to {wanted[1]}."
         )
@@ -356,7 +359,7 @@ def train(config: Train) -> None:
     """Learn a game from scratch; Ctrl-C saves, --resume goes on."""
     config = checked(config)
     with devices.setup(config.seed, config.precision) as device:
-        cli.say(f"Training on {device.description}.")
+        say(f"Training on {device.description}.")
         best = fit(config)
     print(f"Best evaluation: {best:.1f} points. The model and its curve are in {config.run}.")
     print(f"Watch it play: python apps/{APP}.py --game {config.game} --model {config.run}")
@@ -364,26 +367,26 @@ def train(config: Train) -> None:
 
 def fit(config: Train) -> float:
     """The training itself; returns the best evaluation's mean score."""
-    games = atari.Games(config.game, config.environments, seed=config.seed)
+    games = Games(config.game, config.environments, seed=config.seed)
     network, optimizer = q_network(games.actions), averaging_adam(config)
     optimizer.build(network.trainable_variables)
     policy = policy_of(network)
     if config.init and not config.resume:
-        zoo.start_from(network, config.init)
+        saved_models.start_from(network, config.init)
 
-    def learner(steps: int) -> loop.Learner:
+    def learner(steps: int) -> custom_loop.Learner:
         rng = np.random.default_rng([config.seed, steps])  # the emulators restart on resume, and so do the dice
         return ALGORITHMS[config.algorithm](config, games, network, optimizer, rng, steps)
 
     def judge() -> float:
-        with fitting.averaged(network, optimizer):
+        with averaged(network, optimizer):
             return float(protocol_scores(policy, config.game, NATURE, 32, config.seed + 10_000).mean())
 
     def keep(steps: int, score: float) -> None:
-        with fitting.averaged(network, optimizer):
-            zoo.save(network, config.run, asdict(config) | {"trained_steps": steps, "score": score})
+        with averaged(network, optimizer):
+            saved_models.save(network, config.run, asdict(config) | {"trained_steps": steps, "score": score})
 
-    return loop.train(
+    return custom_loop.train(
         learner,
         {"network": network, "optimizer": optimizer},
         config.run,
@@ -409,7 +412,7 @@ def evaluate(config: Evaluate) -> None:
         scores = protocol_scores(policy, config.game, protocol, config.games, config.seed)
         row = f"{scores.mean():8.1f}{scores.std():8.1f}{np.median(scores):8.1f}{scores.max():8.0f}"
         print(f"{protocol.name:38}{row}{human_normalised(config.game, scores.mean()):>9}")
-    folder = config.model or zoo.MODELS / f"dqn_{config.game}"
+    folder = config.model or saved_models.MODELS / f"dqn_{config.game}"
     print(training_story(config.game, folder.parent if folder.is_file() else folder))
 
 
@@ -418,8 +421,8 @@ def play(config: Play) -> None:
     cli.check(config, "episodes", 1, 1000)
     cli.check(config, "seed", 0, 2**31 - 2000)
     cli.check(config, "epsilon sticky", 0.0, 1.0)
-    path = cli.output_path(config.output, APP, f"{config.game}.webp")
-    Film(path, fps=atari.STEPS_PER_SECOND)  # a wrong ending is refused before the game, not after it
+    path = output_path(config.output, APP, f"{config.game}.webp")
+    Film(path, fps=STEPS_PER_SECOND)  # a wrong ending is refused before the game, not after it
     with Window(config.game, config.watch) as window:
         policy = policy_of(load_network(config.game, config.model))
         games = []
@@ -432,7 +435,7 @@ def play(config: Play) -> None:
         if config.game in RANDOM_HUMAN_DQN:
             print("For comparison: random play {}, a human {}, DQN-Nature {}.".format(*RANDOM_HUMAN_DQN[config.game]))
         best = max(games, key=lambda game: game.score)
-        speed = film_game(best, path, window)
+        speed = film_game(best, path, window.show)
     print(f"Film of the game of seed {best.seed}, at {speed} times its speed: {path}")
     print(f"Try next: python apps/{APP}.py --game space_invaders, or: python apps/{APP}.py train --quick")
 

@@ -27,11 +27,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import attacks, cli, victims, zoo
-from shared.attack_sheet import Guess, Term, draw_equation, percent
+from apps.parts.fgsm.equation import Guess, Term, draw_equation, percent
+from shared import cli, saved_models
+from shared.classifiers import attacks, classifier
+from shared.console import say
 from shared.data.images import crop_square, load_image, sample_photos
 from shared.data.labelled import labelled_photos
-from shared.media import plot_curves, save_image
+from shared.drawing.curves import plot_curves
+from shared.drawing.pictures import save_image
+from shared.errors import UserError, in_range, suggest
+from shared.files import output_path
 
 APP, UNDEFENDED, DEFENDED = "fgsm", "photo_classifier", "photo_classifier_robust"
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
@@ -89,10 +94,10 @@ class Evaluate:
 def checked(config: Attack) -> float:
     """Epsilon as a number; UserError for a wrong one, and for flags that do not go together."""
     if config.sweep and (config.photo or config.target):
-        raise cli.UserError("--sweep takes a folder, and neither a photo nor a --target.")
+        raise UserError("--sweep takes a folder, and neither a photo nor a --target.")
     if config.steps is not None and config.attack == "fgsm":
-        raise cli.UserError("--steps is for --attack pgd: FGSM is one step.")
-    cli.in_range("--steps", 1 if config.steps is None else config.steps, 1, 10_000)
+        raise UserError("--steps is for --attack pgd: FGSM is one step.")
+    in_range("--steps", 1 if config.steps is None else config.steps, 1, 10_000)
     cli.check(config, "photos", 1, 100_000)
     return share(config.epsilon)
 
@@ -102,20 +107,20 @@ def share(text: str) -> float:
     try:
         value = Fraction(text.replace(" ", ""))
     except (ValueError, ZeroDivisionError) as error:
-        raise cli.UserError(f"--epsilon {text} is no number: give a fraction such as 2/255, or 0.008.") from error
+        raise UserError(f"--epsilon {text} is no number: give a fraction such as 2/255, or 0.008.") from error
     if not 0 < value <= 1:
         meant = f" Did you mean {value}/255?" if value in range(2, 256) else ""
-        raise cli.UserError(f"--epsilon is {text}, and must be above 0 and at most 1, the whole range.{meant}")
+        raise UserError(f"--epsilon is {text}, and must be above 0 and at most 1, the whole range.{meant}")
     if attacks.grey_levels(float(value)) < 1:
-        raise cli.UserError(f"--epsilon {text} is less than 1/255, one grey level: a saved photo cannot hold it.")
+        raise UserError(f"--epsilon {text} is less than 1/255, one grey level: a saved photo cannot hold it.")
     return float(value)
 
 
 def lossless(requested: Path | None, name: str) -> Path:
     """Where a picture goes whose every pixel counts; UserError for a format that would change them."""
-    path = cli.output_path(requested, APP, name)
+    path = output_path(requested, APP, name)
     if path.suffix.lower() not in LOSSLESS:
-        raise cli.UserError(
+        raise UserError(
             f"{path.name} must end in {', '.join(LOSSLESS)}: the attack is a few grey levels strong, and a format that "
             "does not keep every pixel, such as JPEG, would wipe it out."
         )
@@ -137,17 +142,17 @@ class Goal:
         return bool((logits.argmax() == self.label) == self.targeted)
 
 
-def goal_for(victim: victims.Victim, photo: np.ndarray, target: str | None) -> Goal:
+def goal_for(victim: classifier.Victim, photo: np.ndarray, target: str | None) -> Goal:
     """UserError if the network has no such class, with near ones, or calls the photo that already."""
     answer = int(victim.judge(photo).argmax())
     if target is None:
         return Goal(answer, targeted=False)
     names, wanted = [plain(label) for label in victim.labels], plain(target)
     if wanted not in names:
-        near = cli.suggest(wanted, names) or f" It knows {', '.join(names[:: max(len(names) // 4, 1)])} and so on."
-        raise cli.UserError(f"{victim.name} has no class {target!r}.{near}")
+        near = suggest(wanted, names) or f" It knows {', '.join(names[:: max(len(names) // 4, 1)])} and so on."
+        raise UserError(f"{victim.name} has no class {target!r}.{near}")
     if names[answer] == wanted:
-        raise cli.UserError(f"{victim.name} calls the photo {wanted} already: choose another --target.")
+        raise UserError(f"{victim.name} calls the photo {wanted} already: choose another --target.")
     return Goal(names.index(wanted), targeted=True)
 
 
@@ -180,7 +185,7 @@ class Saved:
         return self.picture.astype(np.int16) - self.original
 
 
-def save(path: Path, found: np.ndarray, original: np.ndarray, victim: victims.Victim, goal: Goal) -> Saved:
+def save(path: Path, found: np.ndarray, original: np.ndarray, victim: classifier.Victim, goal: Goal) -> Saved:
     """Write an adversarial photo, and judge the file."""
     save_image(path, found)
     picture = load_image(path)
@@ -194,13 +199,13 @@ def attack(config: Attack) -> None:
         return sweep(config)
     source = config.photo or next(path for path in sample_photos() if path.stem == "coffee")
     photo, sheet = load_image(source), lossless(config.output, f"{source.stem}.png")
-    victim = victims.find(config.model, batch=1)
+    victim = classifier.find(config.model, batch=1)
     goal, small = goal_for(victim, photo, config.target), crop_square(photo, victim.size)
     sizes = [(small, f"-{victim.size}"), (photo, "")]
     results = []
     for original, ending in sizes[: 1 if photo.shape == small.shape else 2]:
         found = craft(config, victim.attacker_at(original.shape), original, goal)
-        path = cli.output_path(sheet.parent, APP, f"{sheet.stem}-adversarial{ending}{sheet.suffix}")
+        path = output_path(sheet.parent, APP, f"{sheet.stem}-adversarial{ending}{sheet.suffix}")
         results.append(save(path, found, original, victim, goal))
         assert np.abs(results[-1].change).max() <= attacks.grey_levels(epsilon), f"{path} goes beyond epsilon"
         if original is photo and len(results) == 2 and not results[-1].fooled:
@@ -221,12 +226,12 @@ def magnified(change: np.ndarray) -> np.ndarray:
     return np.rint(127.5 + 127.5 / max(np.abs(change).max(), 1) * change).astype(np.uint8)
 
 
-def judged_terms(victim: victims.Victim, photo: np.ndarray, saved: Saved) -> list[list[Guess]]:
+def judged_terms(victim: classifier.Victim, photo: np.ndarray, saved: Saved) -> list[list[Guess]]:
     """What the network says of the photo, of the magnified change and of the adversarial photo."""
     return [victim.guesses(term) for term in (photo, magnified(saved.change), saved.picture)]
 
 
-def equation(config: Attack, victim: victims.Victim, saved: Saved, guesses: list[list[Guess]]) -> np.ndarray:
+def equation(config: Attack, victim: classifier.Victim, saved: Saved, guesses: list[list[Guess]]) -> np.ndarray:
     """The sheet: photo + perturbation = adversarial photo, uint8 (H, W, 3)."""
     height, width, _ = saved.picture.shape
     middle = "the sign of the gradient" if config.attack == "fgsm" else "the perturbation, magnified"
@@ -244,7 +249,7 @@ def equation(config: Attack, victim: victims.Victim, saved: Saved, guesses: list
 
 
 def tell(
-    victim: victims.Victim, results: list[Saved], best: Saved, guesses: list[list[Guess]], noisy: np.ndarray
+    victim: classifier.Victim, results: list[Saved], best: Saved, guesses: list[list[Guess]], noisy: np.ndarray
 ) -> None:
     """Say what came of it, with every file."""
     (before, sure), (after, now), (other, still) = guesses[0][0], guesses[2][0], victim.guesses(noisy)[0]
@@ -274,7 +279,7 @@ class Photos:
     "False: nobody says what they show, and the network's own answers count."
 
 
-def open_photos(source: str, most: int, victim: victims.Victim) -> Photos:
+def open_photos(source: str, most: int, victim: classifier.Victim) -> Photos:
     """Up to `most` photos, spread evenly over a folder or a TFDS data set."""
     photos = [(crop_square(photo, victim.size), wnid) for photo, wnid in labelled_photos(source, most)]
     pictures, wnids = np.stack([picture for picture, _ in photos]), [wnid for _, wnid in photos]
@@ -283,18 +288,18 @@ def open_photos(source: str, most: int, victim: victims.Victim) -> Photos:
     return Photos(pictures, victim.attacker.logits(pictures).argmax(-1), known=False)
 
 
-def judged(victim: victims.Victim, photos: Photos) -> str:
+def judged(victim: classifier.Victim, photos: Photos) -> str:
     """A line for a person."""
     by = "the ImageNet classes in their names" if photos.known else "its own answers to the unchanged photos"
     return f"{victim.name} ({len(victim.labels)} classes): {len(photos.pictures)} photos, judged by {by}."
 
 
-def accuracy(victim: victims.Victim, pictures: np.ndarray, truth: np.ndarray) -> float:
+def accuracy(victim: classifier.Victim, pictures: np.ndarray, truth: np.ndarray) -> float:
     """In percent; NaN without pictures."""
     return 100 * float(np.mean(victim.attacker.logits(pictures).argmax(-1) == truth)) if len(pictures) else np.nan
 
 
-def changed(config: Attack, victim: victims.Victim, photos: Photos) -> dict[str, Iterator[np.ndarray]]:
+def changed(config: Attack, victim: classifier.Victim, photos: Photos) -> dict[str, Iterator[np.ndarray]]:
     """The photos under attack and under noise, for each epsilon of the sweep."""
     epsilons, given = [k / 255 for k in SWEPT], (photos.pictures, photos.truth)
     noisy = (attacks.noise(photos.pictures, epsilon) for epsilon in epsilons)
@@ -307,12 +312,12 @@ def changed(config: Attack, victim: victims.Victim, photos: Photos) -> dict[str,
 def sweep(config: Attack) -> None:
     """Accuracy against epsilon for a folder of photos, and under noise of the same size, plotted."""
     path, began_s, curves = lossless(config.output, "sweep.png"), time.perf_counter(), {}
-    defended = [DEFENDED] if zoo.in_box(DEFENDED) and config.model != DEFENDED else []
+    defended = [DEFENDED] if saved_models.in_box(DEFENDED) and config.model != DEFENDED else []
     for name in (config.model, *defended):
-        victim = victims.find(name, BATCH)
+        victim = classifier.find(name, BATCH)
         photos = open_photos(str(config.sweep), config.photos, victim)
         if name in defended and not photos.known:
-            cli.say(f"{name} is left out: the photos are not all of its {len(victim.labels)} classes.")
+            say(f"{name} is left out: the photos are not all of its {len(victim.labels)} classes.")
             continue
         if not curves:
             print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT))
@@ -321,7 +326,7 @@ def sweep(config: Attack) -> None:
             row = [clean, *(accuracy(victim, pictures, photos.truth) for pictures in series)]
             curves[f"{victim.name}, {kind}"] = (0, *SWEPT), row
             print(f"{victim.name + ', ' + kind:42}" + "".join(f"{value:7.1f}" for value in row), flush=True)
-        cli.say(judged(victim, photos))
+        say(judged(victim, photos))
     plot_curves(path, curves, "epsilon, in grey levels of 255", "accuracy in %", f"{len(photos.pictures)} photos")
     print(f"It took {time.perf_counter() - began_s:.0f} s. The plot: {path}")
 
@@ -331,7 +336,7 @@ def evaluate(config: Evaluate) -> None:
     epsilon, pgd = share(config.epsilon), f"PGD-{config.steps}"
     cli.check(config, "photos steps", 1, 100_000)
     for row, name in enumerate(config.models):
-        victim = victims.find(name, BATCH)
+        victim = classifier.find(name, BATCH)
         photos = open_photos(config.data, config.photos, victim)
         right = victim.attacker.logits(photos.pictures).argmax(-1) == photos.truth
         pictures, truth = photos.pictures[right], photos.truth[right]
@@ -342,7 +347,7 @@ def evaluate(config: Evaluate) -> None:
             print(f"right: of all photos, in %; then, of those, the share still right at epsilon {config.epsilon}")
             print(f"{'':32}{'photos':>8}{'right':>8}{'noise':>8}{'FGSM':>8}{pgd:>8}")
         print(f"{victim.name:32}{len(right):8}" + "".join(f"{cell:8.1f}" for cell in cells), flush=True)
-        cli.say(judged(victim, photos))
+        say(judged(victim, photos))
 
 
 if __name__ == "__main__":

@@ -23,16 +23,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from shared import cli, victims, zoo
-from shared.atari_film import FILM_SECONDS, film_game, play_game
-from shared.caption_sheet import attention_sheet
-from shared.chroma import Hint
-from shared.data.atari import STEPS_PER_SECOND
+from apps.parts.char_rnn.writer import speaker
+from apps.parts.colorizer.guided_filter import Hint
+from apps.parts.gallery.page import boxed, new_file, once, opened, photo_place, picture, plainly, read, typed, wait
+from apps.parts.gan_faces.latents import added, film_tour, painter, save_sheet, tour
+from apps.parts.image_captioner.sheets import attention_sheet
+from shared import cli, saved_models
+from shared.atari.film import FILM_SECONDS, film_game, play_game
+from shared.atari.games import STEPS_PER_SECOND
+from shared.classifiers.classifier import find
 from shared.data.images import crop_square, resize
-from shared.language import speaker
-from shared.page import boxed, new_file, once, opened, photo_place, picture, plainly, read, typed, wait
-from shared.painting import added, film_tour, painter, save_sheet, tour
-from shared.window import Window
+from shared.errors import UserError, in_range
 
 FACES, COLUMNS, ENLARGED = 64, 8, 2  # on the sheet
 LAST: dict[str, Any] = {"trigger_mode": "always_last"}  # what is asked before there is an answer is not lost
@@ -72,27 +73,27 @@ def atari(app: ModuleType) -> None:
             seed = gr.Number(1, label="Seed: the same one plays the same game", precision=0)
             start = gr.Button("Play", variant="primary")
         with gr.Column(scale=2):
-            film = picture("The film", zoo.MODELS / "dqn_breakout" / "film.webp")
+            film = picture("The film", saved_models.MODELS / "dqn_breakout" / "film.webp")
             score = gr.Markdown("A game that it played before.")
 
     @start.click(inputs=[game, epsilon, seconds, seed], outputs=[film, score], api_name="play")
     @plainly()
     def play(game, epsilon, seconds, seed, progress=gr.Progress()):  # noqa: B008
-        cap = round(cli.in_range("Seconds", seconds, 1, FILM_SECONDS) * STEPS_PER_SECOND)
-        rules = {"epsilon": cli.in_range("Epsilon", epsilon, 0.0, 1.0), "seed": seed_of(seed), "sticky": 0.0}
+        cap = round(in_range("Seconds", seconds, 1, FILM_SECONDS) * STEPS_PER_SECOND)
+        rules = {"epsilon": in_range("Epsilon", epsilon, 0.0, 1.0), "seed": seed_of(seed), "sticky": 0.0}
         progress(0, "Waking the network")
         network, path = policy(game), new_file(f"{game}.webp")
         tell = lambda so_far: progress((len(so_far.actions), cap), "Playing")  # noqa: E731
         played = play_game(network, game, **rules, cap=cap, tell=tell)
         progress(1, "Filming")
-        film_game(played, path, Window("", wanted=False))
+        film_game(played, path)
         ended = "the game was over" if played.finished else "the film ends"
         return str(path), f"**{played.score:.0f} points** when {ended}, after {len(played.actions):,} steps"
 
 
 def seed_of(number: Any) -> int:
     """A seed that somebody typed, or left empty."""
-    return cli.in_range("Seed", int(number or 0), 0, 2**31 - 1)
+    return in_range("Seed", int(number or 0), 0, 2**31 - 1)
 
 
 # ---------------------------------------------------------------------------------------------------------- Text
@@ -118,7 +119,7 @@ def shakespeare(app: ModuleType) -> None:
 
     def write(prompt, temperature, top_k, length):
         with plainly():
-            length = int(cli.in_range("Characters", length, 1, 2000))
+            length = int(in_range("Characters", length, 1, 2000))
             config = app.Write(prompt=typed(prompt, 2000), temperature=temperature, top_k=int(top_k), length=length)
             app.check_write(config)
             (speak, alphabet), written = trained(), ""
@@ -139,7 +140,7 @@ def classifier(app: ModuleType) -> None:
     """Put in a photo: what is on it?"""
     import gradio as gr
 
-    victim = once(app.APP, lambda name=app.APP: victims.find(name, batch=1))
+    victim = once(app.APP, lambda name=app.APP: find(name, batch=1))
     with gr.Row():
         with gr.Column():
             photo, sample = photo_place("chelsea")
@@ -163,7 +164,7 @@ def attack(app: ModuleType) -> None:
     """Move epsilon: how little must change for the network to call the photo something else?"""
     import gradio as gr
 
-    victim = once(app.UNDEFENDED, lambda name=app.UNDEFENDED: victims.find(name, batch=1))
+    victim = once(app.UNDEFENDED, lambda name=app.UNDEFENDED: find(name, batch=1))
     with gr.Row():
         with gr.Column():
             photo, sample = photo_place("coffee")
@@ -291,7 +292,7 @@ def faces(app: ModuleType) -> None:
             result = picture("What comes of it")
 
     def latents_of(seed: Any, truncation: float) -> np.ndarray:
-        cli.in_range("Truncation", truncation, 0.0, 1.0)
+        in_range("Truncation", truncation, 0.0, 1.0)
         return truncation * app.draw_latents(seed_of(seed), FACES, trained()[0])
 
     @plainly()
@@ -328,9 +329,9 @@ def parsed(terms: str | None) -> list[tuple[int, int]]:
     """(sign, place on the sheet from 0) of each face in 3 + 17 - 5."""
     text = (terms or "").replace(" ", "")
     if not re.fullmatch(r"[+-]?\d{1,4}([+-]\d{1,4}){0,31}", text):
-        raise cli.UserError("say which faces: click on them, or write their numbers, such as 3 + 17 - 5.")
+        raise UserError("say which faces: click on them, or write their numbers, such as 3 + 17 - 5.")
     signed = [int(term) for term in re.findall(r"[+-]?\d+", text)]
-    return [(1 if n >= 0 else -1, cli.in_range("A face's number", abs(n), 1, FACES) - 1) for n in signed]
+    return [(1 if n >= 0 else -1, in_range("A face's number", abs(n), 1, FACES) - 1) for n in signed]
 
 
 # ------------------------------------------------------------------------------------------------------ The page
@@ -358,14 +359,14 @@ def build() -> Any:
                 gr.Markdown((app.__doc__ or "").splitlines()[0])
                 try:
                     show(app)
-                except cli.UserError as error:
+                except UserError as error:
                     gr.Markdown(f"{error}")
     return blocks
 
 
 def serve(config: Serve) -> None:
     """Open the page, until Ctrl-C closes it."""
-    cli.in_range("--port", 1 if config.port is None else config.port, 1, 65_535)
+    in_range("--port", 1 if config.port is None else config.port, 1, 65_535)
     with opened(build, **asdict(config)) as blocks:
         print(f"The gallery is open at {blocks.share_url or blocks.local_url} (Ctrl-C closes it).", flush=True)
         wait()

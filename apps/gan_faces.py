@@ -29,14 +29,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import cli, distances, media, painting, zoo
-from shared import config as settings
-from shared.augment import DICE, Policy, augment
+from apps.parts.gan_faces import distances
+from apps.parts.gan_faces.latents import film_sheets, film_tour, painter, save_sheet, tour
+from shared import cli, saved_models, settings
+from shared.console import held_stderr, loading, say
 from shared.data.datasets import open_images
 from shared.data.images import resize
-from shared.painting import film_sheets, film_tour, painter, save_sheet, tour
-from shared.training import devices, loop
-from shared.training.fitting import averaged
+from shared.drawing.film import Film
+from shared.errors import UserError, in_range
+from shared.files import output_path
+from shared.layers.diff_augment import DICE, Policy, augment
+from shared.layers.residual import residual
+from shared.training import custom_loop, devices
+from shared.training.optimizers import averaged
 
 if TYPE_CHECKING:
     import keras
@@ -183,17 +188,6 @@ def critic(config: Train) -> keras.Model:
     return keras.Model(pixels, layers.Dense(1, dtype="float32")(layers.Flatten()(x)))
 
 
-def residual(x: Any) -> Any:
-    """Add what three convolutions through half of the channels find; nothing at first (arXiv:1901.09321)."""
-    from keras import layers
-
-    channels, y = x.shape[-1], x
-    for size in (1, 3):
-        y = layers.Conv2D(channels // 2, size, padding="same", kernel_initializer="he_normal")(y)
-        y = layers.LeakyReLU(0.2)(y)
-    return layers.Add()([x, layers.Conv2D(channels, 1, kernel_initializer="zeros")(y)])
-
-
 # ---------------------------------------------------------------------------------------------------------- Data
 
 
@@ -212,12 +206,12 @@ def load_faces(data: str, split: str, crop: float) -> np.ndarray:
 def load_splits(data: str, crop: float, *splits: str) -> list[np.ndarray]:
     """The faces of several splits, of which the first is to learn from; UserError if there are too few."""
     if (count := len(open_images(data, "all"))) < FEWEST:
-        raise cli.UserError(f"{data} has {count} photos, and a GAN needs {FEWEST} at least; it likes 10,000 and more.")
-    cli.loading(f"the faces of {data}")
+        raise UserError(f"{data} has {count} photos, and a GAN needs {FEWEST} at least; it likes 10,000 and more.")
+    loading(f"the faces of {data}")
     faces = [load_faces(data, split, crop) for split in splits]
     for part, split in zip(faces, splits, strict=True):
         if len(part) < 2:
-            raise cli.UserError(f"{data} has {len(part)} readable photos for {split}: give a folder with more.")
+            raise UserError(f"{data} has {len(part)} readable photos for {split}: give a folder with more.")
     return faces
 
 
@@ -302,7 +296,7 @@ def checked(config: Train) -> Train:
     cli.check(config, "checkpoint_minutes", 1e-9, 1e6)
     cli.check(config, "seed", 0, 2**31)
     if config.batch % config.replicas:
-        raise cli.UserError(f"--batch {config.batch} must be a multiple of --replicas, {config.replicas}.")
+        raise UserError(f"--batch {config.batch} must be a multiple of --replicas, {config.replicas}.")
     open_images(config.data)  # says what is wrong with it before a run begins
     return settings.begin(config)
 
@@ -330,7 +324,7 @@ def adversaries(config: Train) -> Owners:
 
 def judge_features() -> tuple[distances.Features, str]:
     """Features to choose the best generator by: the box's classifier, or random ones where there is none."""
-    if zoo.in_box("photo_classifier"):
+    if saved_models.in_box("photo_classifier"):
         return distances.classifier_features(), "photo_classifier"
     return distances.random_features(SIZE), "random"
 
@@ -349,7 +343,7 @@ def learner(
             sheet(seen)
         step = seen // config.batch
         learn = penalised if step % config.penalty_every == 0 else update
-        with cli.held_stderr() if learn in fresh else nullcontext():
+        with held_stderr() if learn in fresh else nullcontext():
             logs.append(learn(*shard(*batch_of(faces, config, step))))
         fresh.discard(learn)
         seen += config.batch
@@ -367,7 +361,7 @@ def fit(config: Train, faces: np.ndarray, held_out: np.ndarray) -> float:
     paint, (features, kind) = painter(g), judge_features()
     fixed = np.random.default_rng(config.seed).standard_normal((JUDGED, config.latent), np.float32)
     reference, hits = features(held_out), deque[float](maxlen=100)
-    cli.say(
+    say(
         f"{len(faces):,} faces to learn from, {len(held_out):,} held out; {g.count_params():,} parameters paint and "
         f"{d.count_params():,} criticise; judged by KD-{kind} of {JUDGED:,} paintings."
     )
@@ -381,16 +375,16 @@ def fit(config: Train, faces: np.ndarray, held_out: np.ndarray) -> float:
             painted = features(paint(fixed))
         distance, _ = distances.kernel_distance(painted, reference)
         variety, right = distances.spread(painted) / distances.spread(reference), float(np.mean(hits))
-        cli.say(f"KD-{kind} {distance:.4f}; variety {variety:.0%} of the photos'; critic right in {right:.0%}.")
+        say(f"KD-{kind} {distance:.4f}; variety {variety:.0%} of the photos'; critic right in {right:.0%}.")
         if trouble := diagnosis(variety, right):
-            cli.say(f"warning: {trouble}")
+            say(f"warning: {trouble}")
         return -distance
 
     def keep(seen: int, score: float) -> None:
         with averaged(g, g_opt):
-            zoo.save(g, config.run, asdict(config) | {"trained_images": seen, f"kd_{kind}": -score})
+            saved_models.save(g, config.run, asdict(config) | {"trained_images": seen, f"kd_{kind}": -score})
 
-    return loop.train(
+    return custom_loop.train(
         partial(learner, config, faces, owners, sheet, hits),
         dict(zip(("generator", "critic", "generator_optimizer", "critic_optimizer"), owners, strict=True)),
         config.run,
@@ -424,7 +418,7 @@ def train(config: Train) -> None:
     config = checked(config)
     faces, held_out = load_splits(config.data, config.crop, "train", "validation")
     with devices.setup(config.seed, config.precision, config.replicas) as device:
-        cli.say(f"Training on {device.description}.")
+        say(f"Training on {device.description}.")
         best = fit(config, faces, held_out)
     print(f"Best kernel distance: {-best:.4f}. The model, its curve and sheets are in {config.run}.")
     print(f"How it learned: {film_sheets(config.run / 'sheets', config.run / 'training.webp')}")
@@ -433,9 +427,9 @@ def train(config: Train) -> None:
 
 def load(model: Path | None) -> tuple[keras.Model, dict[str, Any]]:
     """A saved generator and its settings; UserError if it is not one of this app's."""
-    network, trained = zoo.load_for(APP, model)
+    network, trained = saved_models.load_for(APP, model)
     if len(network.input_shape) != 2 or network.output_shape != (None, SIZE, SIZE, 3):
-        raise cli.UserError(f"{model} does not turn vectors of latents into pictures of {SIZE} x {SIZE} pixels.")
+        raise UserError(f"{model} does not turn vectors of latents into pictures of {SIZE} x {SIZE} pixels.")
     return network, trained
 
 
@@ -451,11 +445,11 @@ def evaluate(config: Evaluate) -> None:
     latents = np.random.default_rng(config.seed).standard_normal((config.samples, network.input_shape[1]))
     painted = painter(network)(latents)
     sets = {"paintings": painted, "faces learned from": learned, "faces held out": held_out}
-    seen = painting.compare((f"FD-{kind}", f"KD-{kind}"), features, sets)
+    seen = latents.compare((f"FD-{kind}", f"KD-{kind}"), features, sets)
     if inception := distances.inception_features(config.download_inception):
-        painting.compare(("FID", "KID"), inception, sets)
-    closest = painting.report_copies(*seen.values())[:32]
-    print(f"64 faces in {painting.time_painting(network):.2f} s; {network.count_params():,} parameters")
+        latents.compare(("FID", "KID"), inception, sets)
+    closest = latents.report_copies(*seen.values())[:32]
+    print(f"64 faces in {latents.time_painting(network):.2f} s; {network.count_params():,} parameters")
     same = distances.nearest(*(faces.reshape(len(faces), -1).astype(np.float32) for faces in (painted[:32], learned)))[
         0
     ]
@@ -476,12 +470,12 @@ def draw_latents(seed: int, count: int, network: keras.Model) -> np.ndarray:
 def paint(config: Paint) -> None:
     """Paint a sheet of new faces, or an animation that goes from face to face."""
     count = config.count if config.count is not None else 8 if config.interpolate else 64
-    cli.in_range("--count", count, 2 if config.interpolate else 1, 100 if config.interpolate else 10_000)
+    in_range("--count", count, 2 if config.interpolate else 1, 100 if config.interpolate else 10_000)
     cli.check(config, "truncation", 0.0, 1.0)
     cli.check(config, "seed", 0, 2**32 - 1)
-    path = cli.output_path(config.output, APP, "morph.webp" if config.interpolate else "faces.png")
+    path = output_path(config.output, APP, "morph.webp" if config.interpolate else "faces.png")
     if config.interpolate:
-        media.Film(path)  # a wrong ending is refused before the work, not after it
+        Film(path)  # a wrong ending is refused before the work, not after it
     network, _ = load(config.model)
     latents = draw_latents(config.seed, count, network)
     began_s = time.perf_counter()

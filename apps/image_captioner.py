@@ -28,13 +28,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import caption_metrics, classifiers, cli, media, zoo
-from shared import config as settings
-from shared.caption_decoder import caption_decoder
-from shared.caption_sheet import attention_sheet, caption_sheet
-from shared.captioning import Caption, Captioner
-from shared.data.captions import PAD, Captioned, Lesson, View, Vocabulary, lessons, read_captions, read_photos
+from apps.parts.image_captioner import metrics
+from apps.parts.image_captioner.captions import Captioned, Lesson, View, lessons, read_captions, read_photos
+from apps.parts.image_captioner.sheets import attention_sheet, caption_sheet
+from shared import cli, saved_models, settings
+from shared.console import say
 from shared.data.images import load_each, named_files, random_crop, resize, sample_photos, spread
+from shared.data.vocabulary import PAD, Vocabulary
+from shared.decoding.captioner import Caption, Captioner
+from shared.drawing import pictures
+from shared.errors import UserError, in_range
+from shared.files import output_path, write_atomically
+from shared.layers.mobilenet import freeze, mobilenet
+from shared.layers.transformer import caption_decoder
+from shared.training.optimizers import adamw
+from shared.training.runtime import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -179,30 +187,20 @@ def encoder(size: int, pretrained: bool) -> keras.Model:
 
     photo = keras.Input((size, size, 3), dtype="uint8", name="photo")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(photo)
-    features = classifiers.mobilenet(scaled, pretrained).output  # (batch, rows, columns, 1280)
+    features = mobilenet(scaled, pretrained).output  # (batch, rows, columns, 1280)
     cells = keras.layers.Reshape((-1, features.shape[-1]))(features)
     return keras.Model(photo, cells, name="encoder")
 
 
-def freeze(eyes: keras.Model, blocks: int) -> None:
-    """Let what comes after so many blocks learn, but BatchNorm nowhere: its statistics are better than a batch's."""
-    import keras
-
-    after = False
-    for layer in eyes.layers:
-        after = after or blocks == 0 or layer.name.startswith(f"block_{blocks + 1}_") or layer.name == "Conv_1"
-        layer.trainable = after and not isinstance(layer, keras.layers.BatchNormalization)
-
-
 def load(model: Path | None) -> Captioner:
     """A saved network, ready to be asked; UserError if it is not one of this app's."""
-    network, record = zoo.load_for(APP, model)
+    network, record = saved_models.load_for(APP, model)
     known = record.get("vocabulary")
     if isinstance(known, list) and network.name == APP:
         vocabulary = Vocabulary(map(str, known))
         if network.output_shape[-1] == len(vocabulary):
             return Captioner(network, vocabulary)
-    raise cli.UserError(f"{model} is not a network that this app trained, with its vocabulary in config.json.")
+    raise UserError(f"{model} is not a network that this app trained, with its vocabulary in config.json.")
 
 
 # ------------------------------------------------------------------------------------------------------ Training
@@ -223,11 +221,11 @@ def checked(config: Train) -> tuple[Train, list[Captioned], list[Captioned]]:
     cli.check(config, "learning_rate whole_rate average", 1e-9, 1.0)
     cli.check(config, "scale", 0.01, 1.0)
     if config.units % config.heads:
-        raise cli.UserError(f"--units is {config.units}, and must be a multiple of --heads, {config.heads}.")
+        raise UserError(f"--units is {config.units}, and must be a multiple of --heads, {config.heads}.")
     learned, held = read_captions(config.data, "train", "validation")
     learned, held = learned[: config.photos or None], [held[n] for n in spread(len(held), config.held_out)]
     if len(learned) < config.batch:
-        raise cli.UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
+        raise UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
     return settings.begin(config), learned, held
 
 
@@ -254,7 +252,7 @@ class Course:
     captioner: Captioner
     "The network that is judged and kept; a stage's learner is another one, with the same weights."
     lessons: list[Lesson]
-    cider: caption_metrics.Cider
+    cider: metrics.Cider
     "Of the photos held out."
     best: float = float("-inf")
     "CIDEr so far."
@@ -263,10 +261,10 @@ class Course:
         self, learner: keras.Model, view: View, look: Callable[[], np.ndarray], folder: Path, epochs: int, rate: float
     ) -> float:
         """Train `learner` on views; `look` copies it to the captioner and gives features to judge by. Gives CIDEr."""
-        from shared.training import fitting
+        from shared.training import fit_loop
 
         config, steps = self.config, len(self.lessons) // self.config.batch
-        optimizer = fitting.adamw(epochs * steps, rate, config.weight_decay, config.average)
+        optimizer = adamw(epochs * steps, rate, config.weight_decay, config.average)
         learner.compile(optimizer, loss_with(config.smoothing))
 
         def batches(epoch: int) -> Any:
@@ -282,10 +280,10 @@ class Course:
             if cider > self.best:
                 self.best = cider
                 record = {"epoch": epoch, "cider": cider, "vocabulary": self.captioner.vocabulary.known}
-                zoo.save(self.captioner.network, config.run, asdict(config) | record)
+                saved_models.save(self.captioner.network, config.run, asdict(config) | record)
 
         course = {"epochs": epochs, "steps": steps, "judge": judge, "keep": keep, "resume": config.resume}
-        self.best = max(self.best, fitting.fit(learner, batches, folder, **course, score="cider"))
+        self.best = max(self.best, fit_loop.fit(learner, batches, folder, **course, score="cider"))
         return self.best
 
 
@@ -298,11 +296,11 @@ def fit(
     captioner = Captioner(caption_network(len(vocabulary), config, pretrained=config.init is None), vocabulary)
     if config.init:
         if load(config.init).vocabulary.known != vocabulary.known:
-            raise cli.UserError(f"{config.init} knows other words than {config.data} has: train without --init.")
-        zoo.start_from(captioner.network, config.init)
+            raise UserError(f"{config.init} knows other words than {config.data} has: train without --init.")
+        saved_models.start_from(captioner.network, config.init)
     taught = [Lesson.of(photo.captions, vocabulary) for photo in learned]
-    course = Course(config, captioner, taught, caption_metrics.Cider([photo.captions for photo in held]))
-    cli.say(
+    course = Course(config, captioner, taught, metrics.Cider([photo.captions for photo in held]))
+    say(
         f"{len(learned):,} photos to learn from, {len(vocabulary):,} words; "
         f"{captioner.network.count_params():,} parameters, {captioner.decoder.count_params():,} of them to write."
     )
@@ -330,7 +328,7 @@ def write_about_features(course: Course, photos: np.ndarray, judged: np.ndarray,
 def look_and_write(course: Course, photos: np.ndarray, judged: np.ndarray, kind: str) -> float:
     """The second stage: from the best of the first, all of the network learns, from crops of the photos."""
     config, captioner = course.config, course.captioner
-    zoo.start_from(captioner.network, config.run)
+    saved_models.start_from(captioner.network, config.run)
     learner = caption_network(len(captioner.vocabulary), config, pretrained=False, dtype=kind)
     learner.set_weights(captioner.network.get_weights())
     freeze(learner.get_layer("encoder"), config.frozen_blocks)
@@ -351,14 +349,14 @@ def features_of(photos: np.ndarray, captioner: Captioner, file: Path) -> np.ndar
     shape = len(photos), 2, *captioner.encoder.output_shape[1:]
     if file.is_file() and (features := np.load(file, mmap_mode="r", allow_pickle=False)).shape == shape:
         return features
-    cli.say(f"Looking at {len(photos):,} photos and their mirror images ...")
-    with cli.write_atomically(file) as temporary:
+    say(f"Looking at {len(photos):,} photos and their mirror images ...")
+    with write_atomically(file) as temporary:
         features = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
         for start in range(0, len(photos), 500):
             part = photos[start : start + 500]
             features[start : start + 500, 0] = captioner.look(part)
             features[start : start + 500, 1] = captioner.look(part[:, :, ::-1])
-            cli.say(f"{start + len(part):,} of {len(photos):,} photos")
+            say(f"{start + len(part):,} of {len(photos):,} photos")
         features.flush()
     return np.load(file, mmap_mode="r", allow_pickle=False)
 
@@ -367,11 +365,11 @@ def train(config: Train) -> None:
     """Learn to caption photos; Ctrl-C saves, --resume goes on."""
     config, learned, held = checked(config)
     vocabulary = Vocabulary.of((words for photo in learned for words in photo.captions), config.least)
-    cli.import_keras()
+    import_keras()
     from shared.training import devices
 
     with devices.setup(config.seed, config.precision) as device, devices.setup(None, "float32"):  # but the transformer
-        cli.say(f"Training on {device.description}.")
+        say(f"Training on {device.description}.")
         best = fit(config, vocabulary, learned, held, device.precision)
     (config.run / "features.npy").unlink(missing_ok=True)
     print(f"Best CIDEr, greedy, on photos held out: {best:.1f}. The model and its curve are in {config.run}.")
@@ -385,10 +383,10 @@ def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers, and print captions that nobody selected."""
     cli.check(config, "limit shown", 0, 10**7)
     for beams in config.beams:
-        cli.in_range("--beams", beams, 1, 100)
+        in_range("--beams", beams, 1, 100)
     found, learned = read_captions(config.data, config.split, "train")
     found, known = found[: config.limit or None], {words for photo in learned for words in photo.captions}
-    path, captioner = cli.output_path(config.output, APP, f"captions-{config.split}.json"), load(config.model)
+    path, captioner = output_path(config.output, APP, f"captions-{config.split}.json"), load(config.model)
     photos, found = read_photos(found, captioner.size)
     print(f"{captioner.network.count_params():,} parameters; {len(found):,} photos of the {config.split} split")
     written, references = {}, [photo.captions for photo in found]
@@ -397,9 +395,7 @@ def evaluate(config: Evaluate) -> None:
         words = [caption.words for caption in captions]
         written[beams] = captions
         shares = {"distinct": len(set(words)) / len(words), "copied": np.mean([each in known for each in words])}
-        numbers = " ".join(
-            f"{name} {value:.2f}," for name, value in caption_metrics.evaluate(words, references).items()
-        )
+        numbers = " ".join(f"{name} {value:.2f}," for name, value in metrics.evaluate(words, references).items())
         print(
             f"beams {beams}: {numbers} {shares['distinct']:.1%} distinct, {shares['copied']:.1%} as in training, ",
             end="",
@@ -430,7 +426,7 @@ def save_captions(path: Path, found: Sequence[Captioned], written: dict[int, lis
         }
         for n, photo in enumerate(found)
     ]
-    with cli.write_atomically(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
@@ -442,8 +438,8 @@ def describe(config: Describe) -> None:
     cli.check(config, "beams", 1, 100)
     cli.check(config, "samples", 0, 100)
     cli.check(config, "seed", 0, 2**32 - 1)
-    heat = cli.in_range("--temperature", 0.7 if config.temperature is None else config.temperature, 0.01, 100)
-    path = cli.output_path(config.output, APP, "captions.png")
+    heat = in_range("--temperature", 0.7 if config.temperature is None else config.temperature, 0.01, 100)
+    path = output_path(config.output, APP, "captions.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos(), LARGEST)
     captioner = load(config.model)
     seen = captioner.look(np.stack([captioner.squeezed(photo) for photo in photos]))
@@ -453,13 +449,13 @@ def describe(config: Describe) -> None:
         captions = [found[:1] for found in captioner.write(seen, config.beams, LENGTH_WEIGHT)]
     tell(config, files, captions)
     texts = [found[0].text for found in captions]
-    media.save_image(path, caption_sheet(photos[:SHOWN], texts[:SHOWN]))
-    cli.say(f"The sheet{f' (the first {SHOWN})' if len(files) > SHOWN else ''} is {path}.")
+    pictures.save_image(path, caption_sheet(photos[:SHOWN], texts[:SHOWN]))
+    say(f"The sheet{f' (the first {SHOWN})' if len(files) > SHOWN else ''} is {path}.")
     if config.attention:
         save_attention(path, captioner, files, photos, seen, captions)
     if broken:
-        raise cli.UserError(f"{len(broken)} of {len(broken) + len(files)} photos cannot be read: {', '.join(broken)}.")
-    cli.say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg --attention, or --samples 5 --temperature 1")
+        raise UserError(f"{len(broken)} of {len(broken) + len(files)} photos cannot be read: {', '.join(broken)}.")
+    say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg --attention, or --samples 5 --temperature 1")
 
 
 def tell(config: Describe, files: Sequence[Path], captions: Sequence[Sequence[Caption]]) -> None:
@@ -485,9 +481,9 @@ def save_attention(
 ) -> None:
     """A sheet for each photo, beside `path`: where the network looked for each word of the first caption."""
     for file, photo, features, (caption, *_) in zip(files, photos, seen, captions, strict=True):
-        sheet = cli.output_path(path.parent, APP, f"{file.stem}-attention.png")
-        media.save_image(sheet, attention_sheet(photo, caption.words, captioner.attention(features, caption)))
-        cli.say(f"Where it looked on {file.name}: {sheet}")
+        sheet = output_path(path.parent, APP, f"{file.stem}-attention.png")
+        pictures.save_image(sheet, attention_sheet(photo, caption.words, captioner.attention(features, caption)))
+        say(f"Where it looked on {file.name}: {sheet}")
 
 
 if __name__ == "__main__":

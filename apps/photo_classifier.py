@@ -29,14 +29,21 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import classifiers, cli, media, victims, zoo
-from shared import config as settings
-from shared.attacks import Attacker
-from shared.data import photos as photo_data
+from shared import cli, saved_models, settings
+from shared.classifiers import classifier, imagenet
+from shared.classifiers.attacks import Attacker
+from shared.classifiers.metrics import accuracies
+from shared.console import loading, say
+from shared.data import photo_sets
 from shared.data.images import crop_square, load_each, named_files, random_crop, resize, sample_photos
 from shared.data.labelled import labelled_photos
-from shared.panel import bar_panel
-from shared.training import devices, fitting
+from shared.drawing import pictures
+from shared.drawing.bars import bar_panel
+from shared.errors import UserError, in_range
+from shared.files import output_path
+from shared.layers.mobilenet import imagenet_weights
+from shared.training import devices, fit_loop
+from shared.training.optimizers import adamw
 
 if TYPE_CHECKING:
     import keras
@@ -165,7 +172,7 @@ def filled(network: keras.Model, weights: list[np.ndarray], rows: list[int | Non
 # ---------------------------------------------------------------------------------------------------------- Data
 
 
-def batches(data: photo_data.Photos, teacher: Attacker | None, config: Train, epoch: int) -> Iterator[tuple]:
+def batches(data: photo_sets.Photos, teacher: Attacker | None, config: Train, epoch: int) -> Iterator[tuple]:
     """((photos uint8, answers), answers) without end; an answer is the teacher's logits, or else the class."""
     sizes = (config.size, TEACHER_SIZE) if teacher else (config.size,)
     while True:
@@ -249,21 +256,21 @@ def checked(config: Train) -> tuple[Train, list]:
     cli.check(config, "learning_rate average", 1e-9, 1.0)
     cli.check(config, "weight_decay mix", 0.0, 1.0)
     cli.check(config, "scale", 0.01, 1.0)
-    sources = photo_data.open_all(config.data, classes=config.adversarial)
+    sources = photo_sets.open_all(config.data, classes=config.adversarial)
     if sum(map(len, sources)) < config.held_out + config.batch or 0 < config.photos < config.batch:
-        raise cli.UserError(
+        raise UserError(
             f"{config.data} has too few photos for {config.held_out} held out and a batch of {config.batch}: "
             "give more, or lower --held-out or --batch."
         )
     return settings.begin(config), sources
 
 
-def fit(config: Train, data: photo_data.Photos, held: photo_data.Photos) -> float:
+def fit(config: Train, data: photo_sets.Photos, held: photo_sets.Photos) -> float:
     """The training itself; returns the best validation loss."""
     import keras
 
-    labels, wnids = classifiers.imagenet_classes()
-    weights, teacher = classifiers.imagenet_weights(), None
+    labels, wnids = imagenet.imagenet_classes()
+    weights, teacher = imagenet_weights(), None
     if config.adversarial:
         places = {wnid: n for n, wnid in enumerate(wnids)}
         rows, wnids = [places.get(name) for name in data.classes], data.classes
@@ -273,14 +280,12 @@ def fit(config: Train, data: photo_data.Photos, held: photo_data.Photos) -> floa
         teacher = Attacker(filled(photo_network(TEACHER_SIZE, len(rows)), weights, rows), BATCH)
     network = filled(photo_network(config.size, len(rows)), weights, rows)
     if config.init:
-        zoo.start_from(network, config.init)
+        saved_models.start_from(network, config.init)
     steps = len(data) // config.batch
     student = learner(network, config)
     loss = divergence if teacher else keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    student.compile(
-        fitting.adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average), loss
-    )
-    cli.say(f"{len(data):,} photos, {len(rows):,} classes; {network.count_params():,} parameters.")
+    student.compile(adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average), loss)
+    say(f"{len(data):,} photos, {len(rows):,} classes; {network.count_params():,} parameters.")
 
     # What photos of a few kinds teach makes a network forget the other classes; half-way it keeps both (Wortsman et al.
     # 2022, "Robust fine-tuning of zero-shot models", arXiv:2109.01903). That mean is what is judged and kept.
@@ -293,16 +298,18 @@ def fit(config: Train, data: photo_data.Photos, held: photo_data.Photos) -> floa
         return measure()
 
     def keep(epoch: int, loss: float) -> None:
-        zoo.save(mean, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, labels=labels, wnids=wnids))
+        saved_models.save(
+            mean, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, labels=labels, wnids=wnids)
+        )
 
     lessons = partial(batches, data, teacher, config)
-    return fitting.fit(
+    return fit_loop.fit(
         student, lessons, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
     )
 
 
 def judge_of(
-    network: keras.Model, teacher: Attacker | None, config: Train, held: photo_data.Photos
+    network: keras.Model, teacher: Attacker | None, config: Train, held: photo_sets.Photos
 ) -> Callable[[], float]:
     """Gives the divergence from the teacher on photos held out, or the share of them that PGD-10 gets wrong."""
     pupil, seen = Attacker(network, BATCH), held.squares(config.size)
@@ -321,7 +328,7 @@ def judge_of(
         clean, fgsm, pgd = withstood(pupil, seen, held.labels, config.epsilon)
         print(f"\nPhotos held out: {clean:.1%} right, {fgsm:.1%} after FGSM, {pgd:.1%} after PGD-10.")
         if pgd < best - 0.15 and pgd < fgsm - 0.2:
-            cli.say(
+            say(
                 "Catastrophic overfitting: it withstands the one step it trains with, and PGD no longer. "
                 "The best network so far is kept; --step 1 or a smaller --epsilon avoids this."
             )
@@ -344,11 +351,11 @@ def withstood(attacker: Attacker, photos: np.ndarray, truth: np.ndarray, epsilon
 def train(config: Train) -> None:
     """Make ImageNet's network ready for small photos or for attacks; Ctrl-C saves, --resume goes on."""
     config, sources = checked(config)
-    cli.loading("the photos")
-    data, held = photo_data.read(sources, config.held_out, config.seed)
+    loading("the photos")
+    data, held = photo_sets.read(sources, config.held_out, config.seed)
     data = data.take(np.arange(len(data))[: config.photos or None])
     with devices.setup(config.seed, config.precision) as device:
-        cli.say(f"Training on {device.description}.")
+        say(f"Training on {device.description}.")
         best = fit(config, data, held)
     what = f"{best:.1%} wrong after PGD-10" if config.adversarial else f"{best:.4f} nats from the teacher"
     print(f"Best on photos held out: {what}. The model and its curve are in {config.run}.")
@@ -356,7 +363,7 @@ def train(config: Train) -> None:
 
 
 def seen_by(
-    victim: victims.Victim, wnids: list[str], config: Evaluate, shares: tuple[float, ...] = (1.0,)
+    victim: classifier.Victim, wnids: list[str], config: Evaluate, shares: tuple[float, ...] = (1.0,)
 ) -> tuple[np.ndarray, ...]:
     """The photos whose class is one of `wnids`, as the network sees them, once for each share; then their classes."""
     known = {wnid: n for n, wnid in enumerate(wnids)}
@@ -366,7 +373,7 @@ def seen_by(
         if wnid in known
     ]
     if not found:
-        raise cli.UserError(f"{config.data} has no photos of {victim.name}'s classes, as far as their names tell.")
+        raise UserError(f"{config.data} has no photos of {victim.name}'s classes, as far as their names tell.")
     return tuple(map(np.array, zip(*found, strict=True)))
 
 
@@ -374,29 +381,29 @@ def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers."""
     cli.check(config, "epsilon", 0.01, 255)
     cli.check(config, "photos", 1, 10**7)
-    victim = victims.find(config.model, BATCH)
+    victim = classifier.find(config.model, BATCH)
     rows = {"the largest square": 1.0, "its middle, 7/8 wide": 7 / 8}  # the second is ImageNet's usual protocol
     *views, truth = seen_by(victim, victim.wnids, config, tuple(rows.values()))
     print(f"{config.model}: {victim.network.count_params():,} parameters, {victim.size} pixels; {len(truth):,} photos")
     for name, view in zip(rows, views, strict=True):
-        result = classifiers.accuracies(victim.attacker.logits(view), truth)
+        result = accuracies(victim.attacker.logits(view), truth)
         print(f"{name:24}" + ", ".join(f"{what} {value:.1%}" for what, value in result.items()))
     if config.under_attack:
         print(f"under attack, {config.epsilon:g}/255")
-        compared = [victim] if config.beside == config.model else [victim, victims.find(config.beside, BATCH)]
+        compared = [victim] if config.beside == config.model else [victim, classifier.find(config.beside, BATCH)]
         for network in compared:
             seen, truth = seen_by(network, victim.wnids, config)
             left = withstood(among(network, victim.wnids), seen, truth, config.epsilon)
             print(f"{network.name:24}clean {left[0]:.1%}, FGSM {left[1]:.1%}, PGD-10 {left[2]:.1%}")
 
 
-def among(victim: victims.Victim, wnids: list[str]) -> Attacker:
+def among(victim: classifier.Victim, wnids: list[str]) -> Attacker:
     """Attacks on the network as it chooses among these classes only; UserError if it does not know them."""
     import keras
     from keras import ops
 
     if unknown := set(wnids) - set(victim.wnids):
-        raise cli.UserError(f"{victim.name} knows no class {min(unknown)}: compare with another by --beside.")
+        raise UserError(f"{victim.name} knows no class {min(unknown)}: compare with another by --beside.")
     columns = [victim.wnids.index(wnid) for wnid in wnids]
     return Attacker(keras.Model(victim.network.input, ops.take(victim.network.output, columns, axis=-1)), BATCH)
 
@@ -411,10 +418,10 @@ def tile(photo: np.ndarray, name: str, guesses: list[dict[str, Any]]) -> np.ndar
 
 def classify(config: Classify) -> None:
     """Name what is on photos, and draw a sheet."""
-    cli.in_range("--top", config.top, 1, 8)
-    path = cli.output_path(config.output, APP, "photos.png")
+    in_range("--top", config.top, 1, 8)
+    path = output_path(config.output, APP, "photos.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos(), LARGEST)
-    victim = victims.find(config.model, batch=1)
+    victim = classifier.find(config.model, batch=1)
     answers = [
         [{"label": label, "confidence": round(share, 4)} for label, share in victim.guesses(photo, config.top)]
         for photo in photos
@@ -427,11 +434,11 @@ def classify(config: Classify) -> None:
             print(file.name, *(f"{guess['confidence']:7.1%}  {guess['label']}" for guess in guesses), sep="\n")
     shown = list(zip(photos, files, answers, strict=True))[:SHOWN]
     tiles = [tile(crop_square(photo, TILE), file.name, guesses) for photo, file, guesses in shown]
-    media.save_image(path, media.grid(tiles, columns=2, pad=8))
-    cli.say(f"The sheet{f' (the first {SHOWN})' if len(files) > SHOWN else ''} is {path}.")
+    pictures.save_image(path, pictures.grid(tiles, columns=2, pad=8))
+    say(f"The sheet{f' (the first {SHOWN})' if len(files) > SHOWN else ''} is {path}.")
     if broken:
-        raise cli.UserError(f"{len(broken)} of {len(broken) + len(files)} photos cannot be read: {', '.join(broken)}.")
-    cli.say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg, or: python apps/fgsm.py YOUR_PHOTO.jpg")
+        raise UserError(f"{len(broken)} of {len(broken) + len(files)} photos cannot be read: {', '.join(broken)}.")
+    say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg, or: python apps/fgsm.py YOUR_PHOTO.jpg")
 
 
 if __name__ == "__main__":

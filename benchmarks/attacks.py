@@ -32,8 +32,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from benchmarks.dqn_throughput import installed, limit_threads, usable_cores
-from shared import cli, victims
-from shared.attacks import Attacker, rounded, stride
+from shared import cli
+from shared.classifiers import classifier
+from shared.classifiers.attacks import Attacker, rounded, stride
+from shared.console import say
+from shared.errors import UserError, in_range
+from shared.files import output_path, write_atomically
+from shared.training.runtime import import_keras
 
 GOAL, POINTS = 1.5, 1.0  # how many times as fast ours should be; how far the success rates may lie apart, in %
 OURS, PEERS = "Keras Arcade", ("Foolbox", "ART")
@@ -62,7 +67,7 @@ class Measure:
     epsilon: float = 2.0
     """Largest change of a pixel, in grey levels of 255."""
     steps: int = 10
-    """Of PGD, each as long as shared/attacks.py has it."""
+    """Of PGD, each as long as shared/classifiers/attacks.py has it."""
     batch: int = 50
     """Photos at a time."""
     threads: int = 2
@@ -134,7 +139,7 @@ def measure(setup: Measure) -> None:
     limit_threads(setup.threads)
     os.environ["KERAS_BACKEND"] = "tensorflow"
     with redirect_stdout(sys.stderr):
-        keras = cli.import_keras()
+        keras = import_keras()
         network = keras.saving.load_model(setup.folder / MODEL, compile=False)
         with np.load(setup.folder / PHOTOS) as data:
             photos, labels = data["photos"].astype(np.float32), data["labels"]
@@ -154,7 +159,7 @@ def measure(setup: Measure) -> None:
 
 
 def ours(network: Any, setup: Measure) -> Maker:
-    """shared/attacks.py, as the app uses it."""
+    """shared/classifiers/attacks.py, as the app uses it."""
     attacker, epsilon = Attacker(network, setup.batch), setup.epsilon / 255
     if setup.attack == "fgsm":
         return lambda photos, labels: attacker.fgsm(photos, labels, epsilon)
@@ -234,25 +239,25 @@ def art(network: Any, setup: Measure) -> Maker:
 
 def compare(config: Compare) -> None:
     """Measure all rows and print the table."""
-    cli.in_range("--threads", config.threads, 1, len(usable_cores()))
+    in_range("--threads", config.threads, 1, len(usable_cores()))
     cli.check(config, "rounds photos steps", 1, 10_000)
     cli.check(config, "batch", 1, 1000)
-    cli.in_range("--epsilon", config.epsilon, 1, 255)
+    in_range("--epsilon", config.epsilon, 1, 255)
     check_peer(config.peer_python)
-    path = cli.output_path(config.json, "attacks", "attacks.json") if config.json else None
+    path = output_path(config.json, "attacks", "attacks.json") if config.json else None
     load, rows = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, table_rows()
     if load > 0.5:
-        cli.say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
+        say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
     with tempfile.TemporaryDirectory() as folder:
         prepare(config, Path(folder))
         for number in range(config.rounds):
             for row in rows[:: -1 if number % 2 else 1]:  # there and back: a drift of the machine evens out
                 row.results.append(result := measured(row, config, Path(folder)))
                 place = f"round {number + 1}/{config.rounds}  {row.attack:5}{row.label}"
-                cli.say(f"{place:60}{result['photos_per_s']:8.1f} photos/s, {result['success']:5.1f} % fooled")
+                say(f"{place:60}{result['photos_per_s']:8.1f} photos/s, {result['success']:5.1f} % fooled")
     print_table(rows, config, load)
     if path:
-        with cli.write_atomically(path) as temporary:
+        with write_atomically(path) as temporary:
             record = {"config": asdict(config), "load": load, "rows": [asdict(row) for row in rows]}
             temporary.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
 
@@ -263,21 +268,21 @@ def check_peer(python: Path) -> None:
     try:
         found = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise cli.UserError(f"--peer-python {python} does not run: give a virtual environment's python.") from error
+        raise UserError(f"--peer-python {python} does not run: give a virtual environment's python.") from error
     if missing := found.stdout.split():
-        raise cli.UserError(f"{python} lacks {', '.join(missing)}: make it again as benchmarks/README.md says.")
+        raise UserError(f"{python} lacks {', '.join(missing)}: make it again as benchmarks/README.md says.")
 
 
 def prepare(config: Compare, folder: Path) -> None:
     """Write the network, logits at its end, and the photos that it names rightly."""
     from apps import fgsm as app
 
-    victim = victims.find(config.model, config.batch)
+    victim = classifier.find(config.model, config.batch)
     photos = app.open_photos(config.data, config.photos, victim)
     right = victim.attacker.logits(photos.pictures).argmax(-1) == photos.truth
-    cli.say(f"{app.judged(victim, photos)} Right: {right.sum()}.")
+    say(f"{app.judged(victim, photos)} Right: {right.sum()}.")
     if not right.any():
-        raise cli.UserError(f"{victim.name} names none of the photos in {config.data} rightly: there is no attack.")
+        raise UserError(f"{victim.name} names none of the photos in {config.data} rightly: there is no attack.")
     victim.network.save(folder / MODEL)
     np.savez(folder / PHOTOS, photos=photos.pictures[right], labels=photos.truth[right].astype(np.int64))
 
@@ -291,8 +296,8 @@ def measured(row: Row, config: Compare, folder: Path) -> dict[str, Any]:
     command = [python, Path(__file__).resolve(), "measure", *flags, *(["--compiled"] if row.compiled else [])]
     done = subprocess.run(command, capture_output=True, text=True, timeout=3600)
     if done.returncode:
-        cli.say(done.stderr)
-        raise cli.UserError(f"the measurement of {row.label}, {row.attack}, failed; what it said is above.")
+        say(done.stderr)
+        raise UserError(f"the measurement of {row.label}, {row.attack}, failed; what it said is above.")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -28,10 +28,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from apps import image_captioner as app
+from apps.parts.image_captioner.captions import Captioned, Lesson, lessons, read_captions, read_photos
+from apps.parts.image_captioner.metrics import evaluate
 from shared import cli
-from shared.caption_metrics import evaluate
-from shared.captioning import Captioner
-from shared.data.captions import Captioned, Lesson, Vocabulary, Words, lessons, read_captions, read_photos
+from shared.console import say
+from shared.data.vocabulary import Vocabulary, Words
+from shared.decoding.captioner import Captioner
+from shared.errors import UserError
+from shared.files import output_path, write_atomically
+from shared.training.optimizers import adamw
+from shared.training.runtime import backend_name, import_keras
 
 BATCH, TOKENS, WIDTH, HEADS, LENGTH = 64, 10_000, 512, 2, 20  # the example's
 TIMED = 50  # photos that the example's loop is timed with
@@ -103,7 +109,6 @@ def ours(
     features: np.ndarray, found: Sequence[Captioned], captioner: Captioner, seconds: float, kind: str
 ) -> dict[str, Any]:
     """Train the app's decoder into the captioner; a short training tells its pace for the cosine."""
-    from shared.training import fitting
 
     config, vocabulary = app.Train(), captioner.vocabulary
     taught = [Lesson.of(photo.captions, vocabulary) for photo in found]
@@ -119,7 +124,7 @@ def ours(
 
     def trained(steps: int, seconds: float) -> tuple[Any, tuple[int, float]]:
         network = app.decoder_for(len(vocabulary), features.shape[-1], config, kind)
-        optimizer = fitting.adamw(steps, config.learning_rate, config.weight_decay, config.average)
+        optimizer = adamw(steps, config.learning_rate, config.weight_decay, config.average)
         network.compile(optimizer, app.loss_with(config.smoothing))
         return network, fit(network, lessons(view, taught, **rows, epoch=0), seconds)
 
@@ -233,7 +238,7 @@ def measure(config: Measure) -> None:
     """Train one of the two in this process, and print what came of it as a line of JSON."""
     found, tested = (part[: config.limit or None] for part in read_captions(config.data, "train", "test"))
     vocabulary, settings = Vocabulary.of((words for photo in found for words in photo.captions), 5), app.Train()
-    cli.import_keras()
+    import_keras()
     from shared.training import devices
 
     with devices.setup(1, settings.precision) as device, devices.setup(None, "float32"):
@@ -275,26 +280,26 @@ def compare(config: Compare) -> None:
     """Train both, and print the table."""
     cli.check(config, "minutes", 0.01, 1000.0)
     cli.check(config, "limit", 0, 10**7)
-    if cli.backend_name() != "tensorflow":
-        raise cli.UserError("the example is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
+    if backend_name() != "tensorflow":
+        raise UserError("the example is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     read_captions(config.data, "train", "test")
-    path = cli.output_path(config.json, "captioner_training", "captioner_training.json")
+    path = output_path(config.json, "captioner_training", "captioner_training.json")
     features = path.with_name(f"{path.stem}-features.npy")
     if (load := os.getloadavg()[0]) > 0.5:
-        cli.say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
+        say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
     rows, shared = [], ["--data", config.data, "--features", features, "--limit", config.limit]
     try:
         for what in ("example", "ours"):
             words = ["measure", "--what", what, "--minutes", config.minutes, *shared]
             done = subprocess.run([sys.executable, __file__, *map(str, words)], stdout=subprocess.PIPE, text=True)
             if done.returncode:
-                raise cli.UserError(f"the training of {what} failed; what it said is above.")
+                raise UserError(f"the training of {what} failed; what it said is above.")
             rows.append(json.loads(done.stdout.splitlines()[-1]))
     finally:
         features.unlink(missing_ok=True)
     print(f"{config.minutes:g} minutes of training each, load {load:.1f} before; the test split")
     print_table(rows)
-    with cli.write_atomically(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text(
             json.dumps({"settings": asdict(config), "load": load, "rows": rows}, default=str, indent=2)
         )

@@ -24,8 +24,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from apps import char_rnn as app
-from shared import cli, zoo
-from shared.language import collect, speaker
+from apps.parts.char_rnn.writer import collect, speaker
+from shared import cli, saved_models
+from shared.console import say
+from shared.errors import UserError
+from shared.training.runtime import backend_name, import_keras
 
 GOALS = {"one tf.function call a character": 3.0, "one eager call a character": 20.0}
 GOAL_PER_S, TEMPERATURE = 3000, 0.8
@@ -86,15 +89,15 @@ def compare(config: Compare) -> None:
     """Write with each, and print characters per second."""
     cli.check(config, "rounds", 1, 100)
     cli.check(config, "length", 300, 10**6)
-    if cli.backend_name() != "tensorflow":
-        raise cli.UserError("the peers are TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
+    if backend_name() != "tensorflow":
+        raise UserError("the peers are TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     if (load := os.getloadavg()[0]) > 0.5:
-        cli.say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
-    keras = cli.import_keras()
-    if config.model or (zoo.MODELS / app.APP).is_dir():
+        say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
+    keras = import_keras()
+    if config.model or (saved_models.MODELS / app.APP).is_dir():
         network, _ = app.load(config.model)
     else:
-        cli.say("No model in the box: random weights of the same size.")
+        say("No model in the box: random weights of the same size.")
         network = app.char_model(65, app.Train())
     speak, rng = speaker(network), np.random.default_rng(1)
     rows: dict[str, tuple[Callable[[int], Any], int]] = {

@@ -25,10 +25,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from apps import char_rnn as app
+from apps.parts.char_rnn.alphabet import Alphabet, split
+from apps.parts.char_rnn.writer import block_judge
 from shared import cli
-from shared.data.characters import Alphabet, split
+from shared.console import say
 from shared.data.datasets import open_text
-from shared.language import block_judge
+from shared.errors import UserError
+from shared.files import output_path, write_atomically
+from shared.training.optimizers import adamw
+from shared.training.runtime import backend_name
 
 BATCH, WINDOW = 64, 100  # the tutorial's
 
@@ -94,13 +99,11 @@ def ours(ids: np.ndarray, symbols: int, seconds: float) -> tuple[Any, Any]:
     """The app's network with the tutorial's size, batch and window; a short training tells its pace for the cosine."""
     import keras
 
-    from shared.training import fitting
-
     config = app.Train(batch=BATCH, window=WINDOW, units=552, embedding=128)
 
     def trained(steps: int, seconds: float) -> tuple[Any, Any]:
         network = app.char_model(symbols, config, BATCH)
-        optimizer = fitting.adamw(steps, config.learning_rate, config.weight_decay, config.average)
+        optimizer = adamw(steps, config.learning_rate, config.weight_decay, config.average)
         network.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
         return network, fit(network, app.windows(ids, config, 0), seconds)
 
@@ -145,18 +148,18 @@ def measure(config: Measure) -> None:
 def compare(config: Compare) -> None:
     """Train both, and print the table."""
     cli.check(config, "minutes", 0.01, 1000.0)
-    if cli.backend_name() != "tensorflow":
-        raise cli.UserError("the tutorial is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
+    if backend_name() != "tensorflow":
+        raise UserError("the tutorial is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     open_text(config.data)
-    path = cli.output_path(config.json, "char_rnn_training", "char_rnn_training.json") if config.json else None
+    path = output_path(config.json, "char_rnn_training", "char_rnn_training.json") if config.json else None
     if (load := os.getloadavg()[0]) > 0.5:
-        cli.say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
+        say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
     rows = []
     for what in ("tutorial", "ours"):
         command = [sys.executable, __file__, "measure", "--what", what, "--data", config.data]
         done = subprocess.run([*command, "--minutes", str(config.minutes)], stdout=subprocess.PIPE, text=True)
         if done.returncode:
-            raise cli.UserError(f"the training of {what} failed; what it said is above.")
+            raise UserError(f"the training of {what} failed; what it said is above.")
         rows.append(json.loads(done.stdout.splitlines()[-1]))
     print(f"{config.minutes:g} minutes of training each, batch {BATCH}, windows of {WINDOW}, load {load:.1f} before")
     print(f"{'':10}{'parameters':>12}{'characters/s':>14}{'epochs':>8}{'val nats/char':>15}  device")
@@ -167,7 +170,7 @@ def compare(config: Compare) -> None:
             f"{row['what']:10}{row['parameters']:12,}{pace:14,.0f}{epochs:8.1f}{row['val_loss']:15.4f}  {row['device']}"
         )
     if path:
-        with cli.write_atomically(path) as temporary:
+        with write_atomically(path) as temporary:
             temporary.write_text(json.dumps({"load": load, "rows": rows}, indent=2) + "\n", encoding="utf-8")
 
 

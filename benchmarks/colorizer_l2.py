@@ -22,13 +22,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from apps import colorizer as app
-from shared import cli, lab, media, zoo
-from shared.chroma import Painter
-from shared.colour_metrics import Table
-from shared.data import lab_photos
+from apps.parts.colorizer import lab, lab_photos
+from apps.parts.colorizer.guided_filter import Painter
+from apps.parts.colorizer.metrics import Table
+from shared import cli, saved_models
+from shared.console import say
 from shared.data.datasets import ImageSet, open_images
 from shared.data.images import crop_square
-from shared.data.photos import open_all
+from shared.data.photo_sets import open_all
+from shared.drawing import pictures
+from shared.errors import UserError
+from shared.files import output_path
+from shared.training.optimizers import adamw
 
 SCALE = 50  # ab in one unit of the peer's outputs
 SHOWN, TILE = 8, 192  # photos on the sheet, and their side in pixels
@@ -81,11 +86,11 @@ class PlainL2:
 def settings_of(config: Compare) -> tuple[app.Train, float]:
     """The settings that ours was trained with, and its minutes."""
     try:
-        record = json.loads((config.ours / zoo.CONFIG).read_text(encoding="utf-8"))
+        record = json.loads((config.ours / saved_models.CONFIG).read_text(encoding="utf-8"))
         lines = (config.ours / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         minutes = config.minutes or json.loads(lines[-1])["time_s"] / 60
     except (OSError, ValueError, KeyError, IndexError) as error:
-        raise cli.UserError(
+        raise UserError(
             f"{config.ours} is not the folder of a finished run ({error}): name one with --ours."
         ) from error
     names = {field.name for field in fields(app.Train)} - {"run", "init", "resume"}
@@ -97,10 +102,8 @@ def epochs_in(minutes: float, config: app.Train, learned: np.ndarray) -> int:
     """How many passes the network makes in so many minutes here, one at least; measured over 30 steps."""
     import keras
 
-    from shared.training import fitting
-
     network = app.colour_network(PlainL2.start, pretrained=False)
-    network.compile(fitting.adamw(1000, config.learning_rate), PlainL2().loss)
+    network.compile(adamw(1000, config.learning_rate), PlainL2().loss)
     crops = {"batch": config.batch, "size": config.size, "scale": config.scale, "seed": config.seed}
     batches = lab_photos.batches(learned, 0, stride=app.STRIDE, **crops)
     ended_s: list[float] = []
@@ -117,7 +120,7 @@ def train_peer(config: Compare) -> None:
     training, minutes = settings_of(config)
     sources = open_all(training.data)
     with devices.setup(training.seed, "float32") as device:
-        cli.say(f"Training the L2 network for {minutes:.0f} minutes on {device.description}.")
+        say(f"Training the L2 network for {minutes:.0f} minutes on {device.description}.")
         learned, held = app.photos_for(training, sources)
         training = replace(training, epochs=epochs_in(minutes, training, learned))
         network = app.colour_network(PlainL2.start, pretrained=not training.from_scratch)
@@ -141,21 +144,21 @@ def judge(config: Compare, photos: ImageSet, painters: dict[str, Painter], centr
 def compare(config: Compare) -> None:
     """Train the plain L2 network as long as ours was, unless it is there already, and print the table."""
     cli.check(config, "limit", 1, 10**7)
-    path = cli.output_path(config.output, "colorizer_l2", "sheet.png")
+    path = output_path(config.output, "colorizer_l2", "sheet.png")
     photos = open_images(config.test, config.split)
     ours, bins = app.load(app.Evaluate(model=config.ours))
-    if not (config.l2 / zoo.MODEL).is_file():
+    if not (config.l2 / saved_models.MODEL).is_file():
         train_peer(config)
-    network, _ = zoo.load(config.l2)
+    network, _ = saved_models.load(config.l2)
     if network.output_shape[-1] != len(PlainL2.start):
-        raise cli.UserError(f"{config.l2} holds another network than the L2 one: name its folder with --l2.")
+        raise UserError(f"{config.l2} holds another network than the L2 one: name its folder with --l2.")
     peer = Painter(network, PlainL2().chroma, app.RESOLUTION)
     table, rows = judge(config, photos, {"plain L2": peer, "ours": ours}, bins.centres)
     if not rows:
-        raise cli.UserError(f"{config.test} has no colour photos in its {config.split} split.")
+        raise UserError(f"{config.test} has no colour photos in its {config.split} split.")
     print(table)
-    sheet = media.grid([tile for column in zip(*rows, strict=True) for tile in column], len(rows), 4)
-    media.save_image(path, sheet)
+    sheet = pictures.grid([tile for column in zip(*rows, strict=True) for tile in column], len(rows), 4)
+    pictures.save_image(path, sheet)
     print(f"Grey, plain L2, ours and original, from above: {path}")
 
 

@@ -28,6 +28,10 @@ from typing import Any, Literal
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from shared import cli
+from shared.console import say
+from shared.errors import UserError, in_range, positive
+from shared.files import output_path, write_atomically
+from shared.training.runtime import import_keras
 
 GAME, ATARI_ID = "breakout", "BreakoutNoFrameskip-v4"
 SAMPLES_PER_STEP = 8  # transitions learned from per agent step (Mnih et al. 2015: 32 every 4 steps)
@@ -173,7 +177,7 @@ def measure_ours(setup: Measure, meter: Meter) -> dict[str, str]:
     import numpy as np
 
     from apps import dqn_breakout as app
-    from shared.data.atari import Games
+    from shared.atari.games import Games
     from shared.training import devices
 
     config = app.Train(algorithm=setup.what, environments=setup.environments, batch=setup.batch, exploration=1e-6)
@@ -259,7 +263,7 @@ def schedule(setup: Measure) -> tuple[int, int]:
 def measure_keras_example(setup: Measure, meter: Meter) -> dict[str, str]:
     """Our network in the Keras example's loop."""
     os.environ["KERAS_BACKEND"] = "tensorflow"
-    keras = cli.import_keras()
+    keras = import_keras()
     from apps.dqn_breakout import q_network
 
     def model() -> Any:
@@ -336,24 +340,24 @@ def keras_example_update(online: Any, target: Any) -> Any:
 
 def compare(config: Compare) -> None:
     """Measure all rows and print the table."""
-    cli.in_range("--threads", config.threads, 1, len(usable_cores()))
-    cli.in_range("--rounds", config.rounds, 1, 100)
-    cli.in_range("--fill", config.fill, 100, CAPACITY)
-    cli.positive("--seconds", config.seconds)
+    in_range("--threads", config.threads, 1, len(usable_cores()))
+    in_range("--rounds", config.rounds, 1, 100)
+    in_range("--fill", config.fill, 100, CAPACITY)
+    positive("--seconds", config.seconds)
     check_peer(config.peer_python)
-    path = cli.output_path(config.json, "dqn_throughput", "dqn_throughput.json") if config.json else None
+    path = output_path(config.json, "dqn_throughput", "dqn_throughput.json") if config.json else None
     load, rows, begun = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, table_rows(), time.monotonic()
     if load > 0.5:
-        cli.say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
+        say(f"This machine is not idle (load {load:.1f}): every number will be too low, and the ratios doubtful.")
     for number in range(config.rounds):
         for row in rows[:: -1 if number % 2 else 1]:  # there and back: a drift of the machine evens out
             row.results.append(measured(row, config))
             place = f"round {number + 1}/{config.rounds}"
-            cli.say(f"{place}  {described(row):58}{row.results[-1]['steps_per_s']:8,.0f} steps/s")
+            say(f"{place}  {described(row):58}{row.results[-1]['steps_per_s']:8,.0f} steps/s")
     print_table(rows, config, load)
-    cli.say(f"All of it took {time.monotonic() - begun:.0f} s.")
+    say(f"All of it took {time.monotonic() - begun:.0f} s.")
     if path:
-        with cli.write_atomically(path) as temporary:
+        with write_atomically(path) as temporary:
             record = {"config": asdict(config), "load": load, "rows": [asdict(row) for row in rows]}
             temporary.write_text(json.dumps(record, indent=2, default=str) + "\n", encoding="utf-8")
 
@@ -370,9 +374,9 @@ def check_peer(python: Path) -> None:
     try:
         found = subprocess.run([python, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     except (OSError, subprocess.SubprocessError) as error:
-        raise cli.UserError(f"--peer-python {python} does not run: give a virtual environment's python.") from error
+        raise UserError(f"--peer-python {python} does not run: give a virtual environment's python.") from error
     if missing := found.stdout.split():
-        raise cli.UserError(
+        raise UserError(
             f"{python} lacks {', '.join(missing)}: run `{python} -m pip install -r requirements-bench.txt`."
         )
 
@@ -391,8 +395,8 @@ def measured(row: Row, config: Compare) -> dict[str, Any]:
     command = [python, Path(__file__).resolve(), "measure", *flags]
     done = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if done.returncode:
-        cli.say(done.stderr)
-        raise cli.UserError(f"the measurement of {described(row)} failed; what it said is above.")
+        say(done.stderr)
+        raise UserError(f"the measurement of {described(row)} failed; what it said is above.")
     return json.loads(done.stdout.splitlines()[-1])
 
 

@@ -27,8 +27,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 
-from shared import cli, zoo
+from shared import cli, saved_models
+from shared.console import say
 from shared.data.images import load_image, sample_photos
+from shared.errors import UserError
 
 GALLERY = Path(__file__).resolve().parents[1] / "apps" / "gallery.py"
 
@@ -93,7 +95,9 @@ def person(address: str, config: Load, number: int, until: float, tally: Tally, 
     from gradio_client import Client
 
     rng = np.random.default_rng([config.seed, number])
-    todo = {name: job for name, job in jobs(rng).items() if (zoo.MODELS / job[0] / zoo.MODEL).is_file()}
+    todo = {
+        name: job for name, job in jobs(rng).items() if (saved_models.MODELS / job[0] / saved_models.MODEL).is_file()
+    }
     with tempfile.TemporaryDirectory() as downloads:
         client = Client(address, download_files=downloads, verbose=False)
         for _ in range(rounds):
@@ -141,13 +145,13 @@ def load(config: Load) -> None:
     cli.check(config, "people", 1, 100)
     cli.check(config, "seconds patience", 1, 36_000)
     if (busy := os.getloadavg()[0]) > 0.5:
-        cli.say(f"This machine is not idle (load {busy:.1f}): waits will be too long.")
+        say(f"This machine is not idle (load {busy:.1f}): waits will be too long.")
     tally, done = Tally(), threading.Event()
     server = subprocess.Popen([sys.executable, str(GALLERY)], stdout=subprocess.PIPE, text=True)
     try:
         found = re.search(r"http://\S+", server.stdout.readline() if server.stdout else "")
         if not found:
-            raise cli.UserError("the page did not open: run `python apps/gallery.py` to see why.")
+            raise UserError("the page did not open: run `python apps/gallery.py` to see why.")
         first = Tally()
         person(found[0], config, config.people, time.monotonic() + 600, first, rounds=1)
         slowest = max(first.waits, key=lambda name: first.waits[name])

@@ -27,9 +27,14 @@ import numpy as np
 import tyro
 
 from apps import gan_faces as app
+from apps.parts.gan_faces import distances
+from apps.parts.gan_faces.latents import painter, save_sheet
 from benchmarks.dqn_throughput import usable_cores
-from shared import cli, distances
-from shared.painting import painter, save_sheet
+from shared import cli
+from shared.console import say
+from shared.errors import UserError
+from shared.files import write_atomically
+from shared.training.runtime import backend_name, import_keras
 
 BATCH, LATENT = 32, 128  # the example's, and ours
 
@@ -213,7 +218,7 @@ def measure(config: Measure) -> None:
     if config.cores:
         os.sched_setaffinity(0, config.cores)
     faces, unseen = app.load_splits(config.data, app.Train.crop, "train", "test")
-    cli.import_keras()
+    import_keras()
     from shared.training import devices
 
     train, precision = (ours, config.precision) if config.what == "ours" else (example, "float32")
@@ -238,18 +243,18 @@ def compare(config: Compare) -> None:
     """Train both, and print the table."""
     cli.check(config, "minutes", 0.01, 1000.0)
     cli.check(config, "samples", 64, 10**6)
-    if cli.backend_name() != "tensorflow":
-        raise cli.UserError("the example's train_step is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
+    if backend_name() != "tensorflow":
+        raise UserError("the example's train_step is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     app.open_images(config.data)
     if config.classifier != "random":
         distances.classifier_features(config.classifier)  # says at once if it is not here
     folder = config.output or Path("outputs/gan_training")
     folder.mkdir(parents=True, exist_ok=True)
     if (load := os.getloadavg()[0]) > 0.5:
-        cli.say(f"This machine is not idle (load {load:.1f}): fewer photos are seen, and the ratio is doubtful.")
+        say(f"This machine is not idle (load {load:.1f}): fewer photos are seen, and the ratio is doubtful.")
     rows = run_rows(config, folder)
     show(config, rows, load)
-    with cli.write_atomically(folder / "gan_training.json") as temporary:
+    with write_atomically(folder / "gan_training.json") as temporary:
         temporary.write_text(json.dumps({"load": load, "rows": rows}, indent=2) + "\n", encoding="utf-8")
     print(f"Sheets of both, and all that was measured: {folder}")
 
@@ -258,14 +263,14 @@ def run_rows(config: Compare, folder: Path) -> list[dict]:
     """What `measure` prints of the example and of ours, each in a fresh process."""
     rows, names, cores = [], ("example", "ours"), usable_cores()
     if config.together and len(cores) < 2:
-        raise cli.UserError("--together needs two CPU cores.")
+        raise UserError("--together needs two CPU cores.")
     halves = (cores[: len(cores) // 2], cores[-(len(cores) // 2) :]) if config.together else ([], [])
     with contextlib.ExitStack() as running:
         started = (running.enter_context(begin(config, *row, folder)) for row in zip(names, halves, strict=True))
         for what, process in zip(names, list(started) if config.together else started, strict=True):
             said, _ = process.communicate()
             if process.returncode:
-                raise cli.UserError(f"the training of {what} failed; what it said is above.")
+                raise UserError(f"the training of {what} failed; what it said is above.")
             rows.append(json.loads(said.splitlines()[-1]))
     return rows
 

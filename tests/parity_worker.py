@@ -118,7 +118,7 @@ def main() -> None:
         tf.config.set_logical_device_configuration(
             tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2
         )
-    from shared.cli import import_keras
+    from shared.training.runtime import import_keras
 
     import_keras()
     warnings.filterwarnings("error", module=r"(apps|shared|tests)\.")

@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from shared.cli import UserError, suggest
 from shared.data.images import image_files, iter_images
+from shared.errors import UserError, suggest
 
 TFDS_NEEDS = ("tensorflow_datasets", "tensorflow", "importlib_resources")  # TFDS 4.9.10 forgets to declare the last
 SPLITS = ("train", "validation", "test")

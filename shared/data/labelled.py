@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.cli import UserError
 from shared.data.datasets import open_images
 from shared.data.images import image_files, iter_images, spread
+from shared.errors import UserError
 
 
 def labelled_photos(source: str | Path, most: int) -> Iterator[tuple[np.ndarray, str]]:

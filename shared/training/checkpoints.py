@@ -25,12 +25,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.cli import UserError
+from shared.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
-    from shared.training.runlog import Interruption
+    from shared.training.interrupt import Interruption
 
 COMPLETE, TEMPORARY = re.compile(r"\d{6,}-step-\d+"), ".tmp-"
 

@@ -19,7 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from shared.cli import UserError, held_stderr, import_keras, in_range, suggest
+from shared.console import held_stderr
+from shared.errors import UserError, in_range, suggest
+from shared.training.runtime import import_keras
 
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
 _NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from shared import cli, zoo
+from shared import saved_models
+from shared.training import runtime
 
 
 @pytest.fixture
@@ -14,6 +15,6 @@ def no_long_work(monkeypatch, request):
     def too_late(*arguments):
         raise AssertionError("the long work has begun")
 
-    for module, name in ((cli, "import_keras"), (zoo, "import_keras"), (request.module.app, "fit")):
+    for module, name in ((runtime, "import_keras"), (saved_models, "import_keras"), (request.module.app, "fit")):
         monkeypatch.setattr(module, name, too_late)
     return too_late

@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 
 from apps import char_rnn as app
-from shared import cli, zoo
-from shared.data.characters import Alphabet, split
-from shared.language import collect, speaker
+from apps.parts.char_rnn.alphabet import Alphabet, split
+from apps.parts.char_rnn.writer import collect, speaker
+from shared import saved_models
+from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, build, results
 
@@ -74,7 +75,7 @@ def trained(tmp_path_factory, play) -> Path:
 
 
 def test_both_forms_of_the_network_are_one():
-    cli.import_keras()
+    import_keras()
     config = app.Train(layers=2, units=8, embedding=6)
     training, shipped = build(app.char_model(5, config, batch=2)), app.char_model(5, config)
     shipped.set_weights([variable.numpy() for variable in training.trainable_variables])
@@ -87,7 +88,7 @@ def test_both_forms_of_the_network_are_one():
 
 
 def test_the_default_network_is_small_enough():
-    cli.import_keras()
+    import_keras()
     network = app.char_model(65, app.Train())
     assert network.count_params() <= 4_000_000
     assert network.count_params() * 2 < 7.9 * 2**20, "in float16, with room for the model card"
@@ -137,7 +138,7 @@ def test_a_run_learns_and_leaves_a_model_that_plain_keras_loads(trained, play):
     assert config["vocabulary"] == "".join(sorted(set(text)))
     assert config["val_loss"] == pytest.approx(min(losses), rel=1e-4)
     assert (config["units"], config["epoch"]) == (24, 4)
-    keras = cli.import_keras()
+    keras = import_keras()
     model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
     assert model.inputs[0].dtype == "int32"
     assert (model.input_shape, model.output_shape) == ((None, None), (None, None, len(config["vocabulary"])))
@@ -384,9 +385,9 @@ def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, w
 
 
 def test_models_that_are_not_this_apps(tmp_path, capsys, trained, play):
-    keras = cli.import_keras()
+    keras = import_keras()
     other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4)])
-    zoo.save(other, tmp_path / "other", {"vocabulary": "abcd"})
+    saved_models.save(other, tmp_path / "other", {"vocabulary": "abcd"})
     assert "is not a network that this app trained" in sentence(capsys, "--model", "other")
     (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
     assert "vocabulary in config.json" in sentence(capsys, "--model", "alone.keras")
@@ -409,7 +410,7 @@ def test_texts_that_the_network_does_not_fit(tmp_path, capsys, trained, play):
 
 @pytest.fixture
 def shipped() -> Path:
-    path = zoo.MODELS / "char_rnn"
+    path = saved_models.MODELS / "char_rnn"
     if not (path / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
     return path
@@ -429,5 +430,5 @@ def test_the_shipped_model_is_small_and_knows_shakespeare(shipped):
 
 
 def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     assert "train one with `python apps/char_rnn.py train`" in sentence(capsys)

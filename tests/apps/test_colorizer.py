@@ -13,9 +13,11 @@ import pytest
 from PIL import Image
 
 from apps import colorizer as app
-from shared import cli, lab, zoo
-from shared.colour_metrics import psnr
+from apps.parts.colorizer import lab
+from apps.parts.colorizer.metrics import psnr
+from shared import saved_models
 from shared.data.images import load_image, sample_photos
+from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, results
 from tests.scenarios.colorizer import tiny_encoder, tiny_network
@@ -93,7 +95,7 @@ def validation(folder: Path) -> list[float]:
 
 def test_the_network_is_small_and_takes_any_size(monkeypatch):
     monkeypatch.setattr(app, "encoder", MOBILENET)
-    cli.import_keras()
+    import_keras()
     network = app.colour_network(app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.0).start, pretrained=False)
     assert network.compute_output_shape((3, 96, 160, 1)) == (3, 24, 40, 259)
     assert network.inputs[0].dtype == "float32"
@@ -103,7 +105,7 @@ def test_the_network_is_small_and_takes_any_size(monkeypatch):
 
 
 def test_without_a_network_one_sentence_says_so(album, capsys, monkeypatch):
-    keras = cli.import_keras()
+    keras = import_keras()
     monkeypatch.setattr(app, "encoder", MOBILENET)
     real = keras.applications.MobileNetV2
 
@@ -118,7 +120,7 @@ def test_without_a_network_one_sentence_says_so(album, capsys, monkeypatch):
 
 
 def test_imagenets_weights_are_taken_over(monkeypatch):
-    keras = cli.import_keras()
+    keras = import_keras()
     monkeypatch.setattr(app, "encoder", MOBILENET)
     real = keras.applications.MobileNetV2
     published = real(weights=None)
@@ -135,12 +137,12 @@ def test_imagenets_weights_are_taken_over(monkeypatch):
 
 @pytest.mark.parametrize("from_scratch", [True, False])
 def test_imagenets_statistics_stay_as_they_are(tmp_path, monkeypatch, from_scratch):
-    keras = cli.import_keras()
+    keras = import_keras()
     L = keras.Input((None, None, 1))
     x = keras.layers.BatchNormalization()(keras.layers.Conv2D(2, 4, strides=4)(L))
     network, packed = keras.Model(L, x), np.random.default_rng(0).integers(0, 256, (16, 40, 40, 3), np.uint8)
     method = SimpleNamespace(loss="mse", chroma=lambda outputs: outputs)
-    monkeypatch.setattr("shared.training.fitting.fit", lambda *_, **__: 0.0)  # what is trained, not how
+    monkeypatch.setattr("shared.training.fit_loop.fit", lambda *_, **__: 0.0)  # what is trained, not how
     config = app.Train(size=32, batch=8, from_scratch=from_scratch, run=tmp_path)
     app.fit(config, packed[8:], packed[:8], network, method)
     assert len(network.trainable_variables) == (4 if from_scratch else 2)
@@ -159,7 +161,7 @@ def test_bins_cover_what_a_screen_can_show():
 
 
 def test_loss_is_zhangs_and_hubers():
-    cli.import_keras()
+    import_keras()
     rng = np.random.default_rng(0)
     ab, logits = rng.normal(0, 25, (2, 3, 3, 2)), rng.normal(0, 2, (2, 3, 3, 259))
     bins = app.ColourBins.of(ab, 0.5, 0.3)
@@ -174,7 +176,7 @@ def test_loss_is_zhangs_and_hubers():
 
 
 def test_what_it_starts_with_is_a_good_guess_without_a_photo():
-    cli.import_keras()
+    import_keras()
     ab = np.random.default_rng(0).normal((10, 20), (15, 25), (4, 500, 1, 2)).astype("float32")
     bins = app.ColourBins.of(ab, 0.5, 0.0)
     start, anything, unweighted = (
@@ -213,7 +215,7 @@ def test_a_run_learns_and_leaves_a_model_that_plain_keras_loads(trained):
     assert len(losses) == 12
     assert min(losses) < 0.7 * losses[0]
     config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
-    keras = cli.import_keras()
+    keras = import_keras()
     model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
     assert (model.input_shape, model.output_shape) == ((None, None, None, 1), (None, None, None, 259))
     assert np.shape(config["bins"]) == (259, 2)
@@ -367,7 +369,7 @@ def rows_of(out: str) -> dict[str, list[float]]:
 
 
 def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
-    keras = cli.import_keras()
+    keras = import_keras()
     keras.utils.set_random_seed(0)
     judge = keras.Sequential(
         [
@@ -378,7 +380,7 @@ def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
         ]
     )
     judge = keras.Model(judge.inputs[0], judge.outputs[0], name="photo_classifier")
-    zoo.save(judge, tmp_path / "judge", {"labels": ["one", "two"], "wnids": ["n01", "n02"]})
+    saved_models.save(judge, tmp_path / "judge", {"labels": ["one", "two"], "wnids": ["n01", "n02"]})
     assert main("evaluate", "--data", album, "--model", trained, "--classifier", tmp_path / "judge", *LOOK) == 0
     out = capsys.readouterr().out
     assert "6 photos" in out
@@ -404,7 +406,7 @@ def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
 
 
 def test_evaluate_without_a_classifier_says_so(trained, album, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "empty")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "empty")
     assert main("evaluate", "--data", album, "--model", trained, "--limit", 2, *LOOK) == 0
     out, err = capsys.readouterr()
     assert "There is no photo_classifier in the box" in err
@@ -474,14 +476,14 @@ def test_too_few_colour_photos(tmp_path, capsys):
 
 def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
     old_photo(tmp_path / "old.png")
-    zoo.save(tiny_network(5), tmp_path / "other", {"bins": [[0, 0]] * 4, "common": [0.25] * 4})
+    saved_models.save(tiny_network(5), tmp_path / "other", {"bins": [[0, 0]] * 4, "common": [0.25] * 4})
     assert "is not a network that this app trained" in sentence(capsys, "old.png", "--model", "other")
     (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
     assert "with its bins in config.json" in sentence(capsys, "old.png", "--model", "alone.keras")
 
 
 def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     assert "train one with `python apps/colorizer.py train`" in sentence(capsys)
 
 
@@ -494,7 +496,7 @@ def test_help_does_not_wait_for_keras(tmp_path):
 
 @pytest.fixture
 def shipped() -> Path:
-    path = zoo.MODELS / "colorizer"
+    path = saved_models.MODELS / "colorizer"
     if not (path / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
     return path

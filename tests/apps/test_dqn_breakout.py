@@ -20,11 +20,13 @@ import pytest
 from PIL import Image
 
 from apps import dqn_breakout as app
-from shared import atari_film, cli, media, zoo
-from shared.data import atari
-from shared.data.atari_scores import NATURE, protocol_scores
+from shared import saved_models
+from shared.atari import film, games
+from shared.atari.scores import NATURE, protocol_scores
+from shared.drawing.film import _WebP
 from shared.training import checkpoints, steps
 from shared.training.checkpoints import Checkpoints
+from shared.training.runtime import import_keras
 from tests.apps.command import Command
 
 ROOT = Path(__file__).parents[2]
@@ -86,7 +88,7 @@ def elsewhere(tmp_path, monkeypatch):
 @pytest.fixture(scope="module")
 def models(tmp_path_factory) -> Path:
     """A folder of models: `serves` presses FIRE for ever, so its games are short; others are wrong in some way."""
-    keras = cli.import_keras()
+    keras = import_keras()
     folder = tmp_path_factory.mktemp("models")
 
     def model(actions: int) -> keras.Model:
@@ -98,7 +100,7 @@ def models(tmp_path_factory) -> Path:
         return network
 
     for name, actions in (("serves", 4), ("six_actions", 6)):
-        zoo.save(model(actions), folder / name, {})
+        saved_models.save(model(actions), folder / name, {})
     content = (folder / "serves" / "model.keras").read_bytes()
     (folder / "cut_short.keras").write_bytes(content[: len(content) // 2])
     (folder / "text.keras").write_text("no model", encoding="utf-8")
@@ -155,7 +157,7 @@ def test_q_lambda_by_hand():
 
 
 def linear(seed: int, actions: int = 3):
-    keras = cli.import_keras()
+    keras = import_keras()
     network = keras.Sequential([keras.Input((5,)), keras.layers.Dense(actions, use_bias=False)])
     weights = np.random.default_rng(seed).normal(size=(5, actions)).astype("float32")
     network.set_weights([weights])
@@ -171,7 +173,7 @@ def batch_of(size: int, rng: np.random.Generator):
 
 def test_an_update_is_the_gradient_of_the_weighted_squared_error():
     network, weights = linear(1)
-    keras = cli.import_keras()
+    keras = import_keras()
     optimizer = keras.optimizers.SGD(0.1)
     optimizer.build(network.trainable_variables)
     frames, actions, targets, _, _, mask = batch_of(16, np.random.default_rng(2))
@@ -194,14 +196,14 @@ class Script:
         self.observations = self._screens()
 
     def _screens(self) -> np.ndarray:
-        return self.rng.integers(0, 256, (self.count, *atari.OBSERVATION), dtype=np.uint8)
+        return self.rng.integers(0, 256, (self.count, *games.OBSERVATION), dtype=np.uint8)
 
-    def step(self, actions: np.ndarray) -> atari.Step:
+    def step(self, actions: np.ndarray) -> games.Step:
         ended = ~self.ignored & (self.rng.random(self.count) < 0.2)
         rewards = self.rng.integers(-3, 4, self.count).astype(np.float32)
         self.seen.append((self.observations, self.ignored, actions, rewards, ended))
         self.observations, self.ignored = self._screens(), ended
-        return atari.Step(self.observations, rewards, ended, ended)
+        return games.Step(self.observations, rewards, ended, ended)
 
 
 def values_of(observations: np.ndarray) -> np.ndarray:
@@ -222,7 +224,7 @@ def test_pqn_learns_every_transition_once_an_epoch_from_its_own_target(monkeypat
     clipped, weights, best = np.clip(rewards, -1, 1), 1.0 - ignored, np.array([values_of(s).max(-1) for s in screens])
     targets = app.q_lambda(clipped, ended, weights, best, values_of(games.observations).max(-1), 0.99, 0.65)
     columns = actions.flat, weights.flat, targets.flat
-    expected = dict(zip(map(pixel, screens.reshape(32, *atari.OBSERVATION)), zip(*columns, strict=True), strict=True))
+    expected = dict(zip(map(pixel, screens.reshape(32, *games.OBSERVATION)), zip(*columns, strict=True), strict=True))
     assert len(batches) == 4
     for epoch in (batches[:2], batches[2:]):
         learned = {}
@@ -312,14 +314,14 @@ def test_anneal():
 
 
 def test_the_network_is_the_one_of_the_paper():
-    cli.import_keras()
+    import_keras()
     network = app.q_network(6)
-    assert (network.input_shape, network.output_shape) == ((None, *atari.OBSERVATION), (None, 6))
+    assert (network.input_shape, network.output_shape) == ((None, *games.OBSERVATION), (None, 6))
     assert (network.inputs[0].dtype, network.outputs[0].dtype) == ("uint8", "float32")
     norms = 2 * (7 * 7 * 64) + 2 * 512
     assert network.count_params() == 8_224 + 32_832 + 36_928 + (3_136 * 512 + 512) + (512 * 6 + 6) + norms
     policy = app.policy_of(network)
-    values = policy(np.full((2, *atari.OBSERVATION), 255, np.uint8))
+    values = policy(np.full((2, *games.OBSERVATION), 255, np.uint8))
     assert (values.shape, values.dtype) == ((2, 6), np.float32)
     assert np.isfinite(values).all()
 
@@ -437,15 +439,15 @@ def test_the_same_seed_gives_the_same_training(tmp_path, short_evaluations, fini
 
 
 def test_init_starts_from_given_weights(tmp_path, short_evaluations, finished, monkeypatch):
-    began_with, start_from = [], zoo.start_from
+    began_with, start_from = [], saved_models.start_from
 
     def spy(network, path) -> None:
         start_from(network, path)
         began_with.extend(np.asarray(weight) for weight in network.weights)
 
-    monkeypatch.setattr(zoo, "start_from", spy)
+    monkeypatch.setattr(saved_models, "start_from", spy)
     assert main(*TINY, "--steps", 32, "--run", "run", "--init", finished, "--seed", 3) == 0
-    for ours, theirs in zip(began_with, zoo.load(finished)[0].get_weights(), strict=True):
+    for ours, theirs in zip(began_with, saved_models.load(finished)[0].get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
 
@@ -466,7 +468,7 @@ def test_what_is_saved_is_an_average_over_agent_steps(tmp_path, short_evaluation
     assert main(*TINY, "--steps", 64, "--run", tmp_path / "run", "--average", average, "--learning-rate", 50) == 0
     newest = Checkpoints(tmp_path / "run" / "checkpoints", {}).latest()
     latest = np.load(newest / "arrays.npz")["network/0"]
-    ours = zoo.load(tmp_path / "run")[0].get_weights()[0]
+    ours = saved_models.load(tmp_path / "run")[0].get_weights()[0]
     assert np.allclose(ours, latest, atol=1e-3) == (saved == "latest")
 
 
@@ -491,7 +493,7 @@ def test_play_films_the_best_of_some_games(tmp_path, capsys, models):
 
 
 def test_play_another_game(tmp_path, capsys, models, monkeypatch):
-    monkeypatch.setattr(atari_film, "CAP", 60)
+    monkeypatch.setattr(film, "CAP", 60)
     assert main("--game", "space_invaders", "--model", models / "six_actions", "-o", "film.webp") == 0
     said = capsys.readouterr().out
     assert "in 60 steps (cut off after 5 minutes of play)" in said
@@ -646,7 +648,7 @@ def full_disk(*arguments, **options):
 
 
 def test_a_full_disk_while_filming(tmp_path, capsys, models, monkeypatch):
-    monkeypatch.setattr(media._WebP, "write", full_disk)
+    monkeypatch.setattr(_WebP, "write", full_disk)
     words = ["--model", models / "serves", "-o", "film.webp", "--epsilon", 0.5]
     assert main(*words) == 2
     assert (
@@ -676,7 +678,7 @@ def test_an_unknown_backend_is_one_sentence(tmp_path, models):
 
 
 def shipped(game: str) -> Path:
-    path = zoo.MODELS / f"dqn_{game}" / "model.keras"
+    path = saved_models.MODELS / f"dqn_{game}" / "model.keras"
     if not path.is_file():
         pytest.skip(f"{path.relative_to(ROOT)} is not in the box yet")
     return path
@@ -685,7 +687,7 @@ def shipped(game: str) -> Path:
 @pytest.mark.parametrize(("game", "actions"), [("breakout", 4), ("space_invaders", 6)])
 def test_a_shipped_model_loads_with_plain_keras(game, actions):
     path = shipped(game)
-    keras = cli.import_keras()
+    keras = import_keras()
     model = keras.saving.load_model(path, safe_mode=True)
     assert getattr(model, "optimizer", None) is None
     assert (model.input_shape, model.output_shape) == ((None, 84, 84, 4), (None, actions))
@@ -706,5 +708,5 @@ def test_a_shipped_model_plays_well_above_random(game, cap, at_least):
 
 
 def test_all_shipped_models_are_small_enough_to_clone():
-    files = [path for path in zoo.MODELS.rglob("*") if path.is_file()] if zoo.MODELS.is_dir() else []
+    files = [path for path in saved_models.MODELS.rglob("*") if path.is_file()] if saved_models.MODELS.is_dir() else []
     assert sum(path.stat().st_size for path in files) < 48 * 2**20

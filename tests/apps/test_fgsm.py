@@ -10,9 +10,11 @@ import pytest
 from PIL import Image
 
 from apps import fgsm as app
-from shared import attacks, cli, victims, zoo
+from shared import saved_models
+from shared.classifiers import attacks, classifier
 from shared.data.images import crop_square, load_image, sample_photos
-from shared.media import save_image
+from shared.drawing.pictures import save_image
+from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +34,7 @@ def tinted(kind: int, height: int = SIZE, width: int = SIZE, seed: int = 0) -> n
 
 def network(texture: float):
     """Tells the tints apart, and is misled by a `texture` that is nothing to the eye; a robust one has none."""
-    keras = cli.import_keras()
+    keras = import_keras()
     weights = np.random.default_rng(5).normal(0, texture, (SIZE, SIZE, 3, 3))
     weights -= weights.mean(axis=(0, 1), keepdims=True)  # plain colours mean nothing to it
     weights += 30 / SIZE**2 * np.eye(3)
@@ -47,8 +49,8 @@ def box(tmp_path_factory) -> Path:
     """saved_models with an undefended and a defended network."""
     folder = tmp_path_factory.mktemp("saved_models")
     names = {"labels": LABELS, "wnids": WNIDS}
-    zoo.save(network(texture=3.0), folder / app.UNDEFENDED, names, float16=False)
-    zoo.save(network(texture=0.0), folder / app.DEFENDED, names, float16=False)
+    saved_models.save(network(texture=3.0), folder / app.UNDEFENDED, names, float16=False)
+    saved_models.save(network(texture=0.0), folder / app.DEFENDED, names, float16=False)
     return folder
 
 
@@ -56,7 +58,7 @@ def box(tmp_path_factory) -> Path:
 def elsewhere(tmp_path, monkeypatch, box):
     """Outputs go to the current directory: let that not be the repository. The box holds the networks above."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(zoo, "MODELS", box)
+    monkeypatch.setattr(saved_models, "MODELS", box)
 
 
 @pytest.fixture
@@ -76,7 +78,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def answer(path: Path, model: str = app.UNDEFENDED) -> str:
-    return victims.find(model, 1).guesses(load_image(path))[0][0]
+    return classifier.find(model, 1).guesses(load_image(path))[0][0]
 
 
 def change(path: Path, original: np.ndarray) -> int:
@@ -117,7 +119,7 @@ def test_the_equation_shows_the_photo_and_what_was_saved(capsys, photo, monkeypa
     stretched = 127.5 + 127.5 / 2 * (saved.astype(int) - before)
     np.testing.assert_allclose(terms[1].picture, stretched, atol=0.51)
     assert set(np.unique(terms[1].picture)) <= {0, 64, 128, 191, 255}
-    victim = victims.find(app.UNDEFENDED, 1)
+    victim = classifier.find(app.UNDEFENDED, 1)
     assert [term.guesses for term in terms[::2]] == [
         victim.guesses(load_image(p)) for p in (photo, "out-adversarial.png")
     ]
@@ -164,7 +166,7 @@ def test_a_target_is_reached_whatever_its_spelling(capsys, photo, target):
 
 
 def test_a_target_that_is_not_reached_is_not_a_success(capsys, photo):
-    victim = victims.find(app.DEFENDED, 1)
+    victim = classifier.find(app.DEFENDED, 1)
     out = text_of(capsys, photo, "--target", "church", "--model", app.DEFENDED, "--attack", "pgd", "--steps", "3")
     assert "NOT fooled" in out
     assert victim.guesses(load_image(photo))[0][0] == "tench"
@@ -275,7 +277,7 @@ def test_evaluate_where_no_photo_is_named_rightly(capsys, tmp_path):
 
 def test_a_sweep_by_hand(folder):
     """The table's numbers, worked out here photo by photo."""
-    victim, config = victims.find(app.UNDEFENDED, 3), app.Attack()
+    victim, config = classifier.find(app.UNDEFENDED, 3), app.Attack()
     photos = app.open_photos(str(folder), 100, victim)
     found = [app.accuracy(victim, x, photos.truth) for x in app.changed(config, victim, photos)["FGSM"]]
     expected = []
@@ -299,7 +301,7 @@ def no_network(monkeypatch):
     def too_late(*arguments):
         raise AssertionError("the long work has begun")
 
-    monkeypatch.setattr(victims, "find", too_late)
+    monkeypatch.setattr(classifier, "find", too_late)
 
 
 @pytest.mark.parametrize(
@@ -367,7 +369,7 @@ def test_folders_without_photos(capsys, tmp_path):
 
 
 def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     for words in ((), ("--model", app.DEFENDED), ("evaluate", "--data", tmp_path)):
         assert "in the box yet: make one with `python apps/photo_classifier.py train" in sentence(capsys, *words)
 
@@ -380,8 +382,8 @@ def test_help_does_not_wait_for_keras(tmp_path):
 
 
 def test_the_shipped_network_is_fooled(monkeypatch, capsys):
-    monkeypatch.setattr(zoo, "MODELS", ROOT / "saved_models")
-    if not (zoo.MODELS / app.UNDEFENDED / "model.keras").is_file():
+    monkeypatch.setattr(saved_models, "MODELS", ROOT / "saved_models")
+    if not (saved_models.MODELS / app.UNDEFENDED / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
     out = text_of(capsys)
     assert "In the network's size, 160 x 160: fooled by the saved file" in out

@@ -18,11 +18,13 @@ from PIL import Image
 
 from apps import char_rnn, colorizer, dqn_breakout, gan_faces, image_captioner, photo_classifier
 from apps import gallery as app
-from shared import cli, zoo
-from shared.data.captions import Vocabulary
+from apps.parts.gallery.page import SIDE, opened
+from shared import cli, saved_models
 from shared.data.images import crop_square, fit_within, load_image
-from shared.media import save_image
-from shared.page import SIDE, opened
+from shared.data.vocabulary import Vocabulary
+from shared.drawing.pictures import save_image
+from shared.errors import UserError
+from shared.training.runtime import import_keras
 
 ROOT = Path(__file__).parents[2]
 SECRET = "nobody may read this"
@@ -32,7 +34,7 @@ NEEDS_GRADIO = "Gradio is not installed: pip install -r requirements-gallery.txt
 
 def classifier() -> object:
     """Looks at the mean colour: red, green or blue."""
-    keras = cli.import_keras()
+    keras = import_keras()
     layers = [keras.layers.Rescaling(1 / 255), keras.layers.Flatten(), keras.layers.Dense(3)]
     model = keras.Sequential([keras.Input((SEEN, SEEN, 3)), *layers])
     weights = np.tile(8 / SEEN**2 * np.eye(3), (SEEN**2, 1))
@@ -44,21 +46,21 @@ def classifier() -> object:
 def box(tmp_path_factory) -> Path:
     """saved_models with a tiny network for every app."""
     folder, rng = tmp_path_factory.mktemp("saved_models"), np.random.default_rng(0)
-    cli.import_keras()
-    zoo.save(dqn_breakout.q_network(4), folder / "dqn_breakout", {})
+    import_keras()
+    saved_models.save(dqn_breakout.q_network(4), folder / "dqn_breakout", {})
     symbols = "\n " + "".join(map(chr, range(65, 91)))
     writer = char_rnn.char_model(len(symbols), char_rnn.Train(layers=1, units=8, embedding=6))
-    zoo.save(writer, folder / char_rnn.APP, {"vocabulary": symbols})
+    saved_models.save(writer, folder / char_rnn.APP, {"vocabulary": symbols})
     for name in (photo_classifier.APP, photo_classifier.ROBUST):
-        zoo.save(classifier(), folder / name, {"labels": ["red", "green", "blue"]}, float16=False)
+        saved_models.save(classifier(), folder / name, {"labels": ["red", "green", "blue"]}, float16=False)
     bins = colorizer.ColourBins.of(rng.uniform(-60, 60, (500, 2)).astype(np.float32), 0.5, 0.0)
     painter = colorizer.colour_network(rng.normal(0, 1, len(bins.centres)), pretrained=False)
-    zoo.save(painter, folder / colorizer.APP, bins.record())
+    saved_models.save(painter, folder / colorizer.APP, bins.record())
     words = list("abcdefgh")
     small = image_captioner.Train(size=64, units=16, layers=1, heads=2, hidden=16, longest=8)
     captioner = image_captioner.caption_network(len(Vocabulary(words)), small, pretrained=False)
-    zoo.save(captioner, folder / image_captioner.APP, {"vocabulary": words})
-    zoo.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
+    saved_models.save(captioner, folder / image_captioner.APP, {"vocabulary": words})
+    saved_models.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
     return folder
 
 
@@ -69,7 +71,7 @@ def gallery(box, tmp_path_factory):
     import gradio_client
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "MODELS", box)
+        patch.setattr(saved_models, "MODELS", box)
         patch.chdir(tmp_path_factory.mktemp("elsewhere"))
         Path("secret.txt").write_text(SECRET, encoding="utf-8")
         with opened(app.build) as blocks:
@@ -147,7 +149,7 @@ def test_the_attack_gives_the_sheet_and_the_very_pixels(ask, photo, method, targ
 
 
 def test_colours_keep_the_lightness_and_obey(ask, photo):
-    from shared import lab
+    from apps.parts.colorizer import lab
 
     before, after = map(load_image, ask("colour", photo, 1.0, ""))
     assert before.shape == after.shape == (768, 1280, 3)
@@ -182,7 +184,7 @@ def test_faces_are_painted_added_and_turned(ask):
 
 def test_a_tab_without_its_model_says_what_the_app_says(tmp_path, monkeypatch):
     pytest.importorskip("gradio", reason=NEEDS_GRADIO)
-    monkeypatch.setattr(zoo, "MODELS", tmp_path)
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path)
     blocks = app.build()
     said = [block.value for block in blocks.blocks.values() if block.get_block_name() == "markdown"]
     assert sum("in the box" in text for text in said) == len(app.TABS)
@@ -399,7 +401,7 @@ def test_faces_to_add(terms, faces):
 
 @pytest.mark.parametrize("terms", [None, "", "+", "1 ++ 2", "0", "65", "1.5", "1 2 x", "9" * 5000, "1" + "+1" * 99])
 def test_what_are_no_faces(terms):
-    with pytest.raises(cli.UserError):
+    with pytest.raises(UserError):
         app.parsed(terms)
 
 
@@ -436,7 +438,7 @@ def test_help_does_not_wait_for_gradio(tmp_path):
 def test_a_port_that_is_taken(gallery):
     port = int(gallery[0].local_url.rstrip("/").rsplit(":", 1)[1])
     with (
-        pytest.raises(cli.UserError, match=f"cannot listen at 127.0.0.1, port {port}"),
+        pytest.raises(UserError, match=f"cannot listen at 127.0.0.1, port {port}"),
         opened(app.build, port=port),
     ):
         pass

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from apps import gallery as app
+from apps.parts.gallery.page import opened
 from shared.data.images import sample_photos
-from shared.page import opened
 
 PATIENCE_MS = 300_000  # a first answer loads a model; the machine may be busy
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

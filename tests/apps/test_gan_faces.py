@@ -11,9 +11,11 @@ import pytest
 from PIL import Image, ImageDraw
 
 from apps import gan_faces as app
-from shared import cli, distances, zoo
-from shared.augment import DICE
-from shared.painting import painter
+from apps.parts.gan_faces import distances
+from apps.parts.gan_faces.latents import painter
+from shared import saved_models
+from shared.layers.diff_augment import DICE
+from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, data, results
 
@@ -64,7 +66,7 @@ def trained(tmp_path_factory, photos) -> Path:
     """The folder of a run that has learned a little."""
     run = tmp_path_factory.mktemp("runs") / "trained"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(zoo, "MODELS", run / "no_box")
+        patch.setattr(saved_models, "MODELS", run / "no_box")
         patch.setattr(app, "JUDGED", 100)
         assert main("train", "--data", photos, "--run", run, *TINY.split()) == 0
     return run
@@ -73,11 +75,11 @@ def trained(tmp_path_factory, photos) -> Path:
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory) -> Path:
     """A stand-in for the box's photo_classifier: RGB 0..255 (batch, 16, 16, 3) -> logits."""
-    keras = cli.import_keras()
+    keras = import_keras()
     folder = tmp_path_factory.mktemp("models") / "photo_classifier"
     x = pixels = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(12, 5, strides=2, activation="relu")(keras.layers.Rescaling(1 / 127.5, -1.0)(x))
-    zoo.save(
+    saved_models.save(
         keras.Model(pixels, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))), folder, {"classes": 10}
     )
     return folder
@@ -87,7 +89,7 @@ def classifier(tmp_path_factory) -> Path:
 
 
 def test_the_default_generator_is_small_and_paints_within_bounds():
-    cli.import_keras()
+    import_keras()
     network = app.generator(app.Train())
     assert network.count_params() <= 2_500_000, "at most 5 MiB in float16"
     faces = np.asarray(network(3 * data(4, 128)))
@@ -100,7 +102,7 @@ def test_the_default_generator_is_small_and_paints_within_bounds():
 
 def linear_pair(rng: np.random.Generator):
     """A critic that is linear in the pixels, so that its slopes are its weights, and a generator of plain colours."""
-    keras = cli.import_keras()
+    keras = import_keras()
     g = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, "sigmoid"), keras.layers.Reshape((1, 1, 3))])
     g = keras.Sequential([g, keras.layers.UpSampling2D(64)])
     d = keras.Sequential([keras.Input((64, 64, 3)), keras.layers.Flatten(), keras.layers.Dense(1)])
@@ -152,7 +154,7 @@ def test_an_update_is_the_gradient_of_the_relativistic_loss(penalise):
 
 def test_generator_and_critic_together_find_the_colour_of_the_photos():
     g, d, *_ = linear_pair(np.random.default_rng(0))
-    keras = cli.import_keras()
+    keras = import_keras()
     from shared.training.steps import compile_step
 
     config = app.Train(batch=16, latent=3, augment="none", penalty_every=1)
@@ -249,7 +251,7 @@ def test_a_run_leaves_a_model_that_plain_keras_loads_and_a_film(trained):
     config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
     assert config["kd_random"] == pytest.approx(-max(scores(trained)), rel=1e-4)
     assert (config["width"], config["crop"]) == (2, 0.72)
-    keras = cli.import_keras()
+    keras = import_keras()
     model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
     assert (model.input_shape, model.output_shape) == ((None, 6), (None, 64, 64, 3))
     assert all(type(layer).__module__.startswith("keras.") for layer in model.layers), "nobody needs this repository"
@@ -266,7 +268,7 @@ def test_a_run_leaves_a_model_that_plain_keras_loads_and_a_film(trained):
 
 @pytest.mark.slow
 def test_resuming_equals_no_interruption(tmp_path, photos, trained, monkeypatch):
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "no_box")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "no_box")
     monkeypatch.setattr(app, "JUDGED", 100)
     measure, calls = distances.kernel_distance, []
 
@@ -372,14 +374,14 @@ def test_evaluate_gives_every_number(trained, photos, classifier, capsys, monkey
 
 
 def test_without_a_classifier_or_a_model_in_the_box(monkeypatch, tmp_path, photos, trained, capsys):
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     assert "train one with `python apps/gan_faces.py train`" in sentence(capsys)
     said = sentence(capsys, "evaluate", "--model", trained, "--data", photos)
     assert "there is no photo_classifier in the box yet" in said
 
 
 def test_training_is_judged_by_the_box_where_it_can(monkeypatch, classifier):
-    monkeypatch.setattr(zoo, "MODELS", classifier.parent)
+    monkeypatch.setattr(saved_models, "MODELS", classifier.parent)
     features, kind = app.judge_features()
     assert kind == "photo_classifier"
     assert features(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 12)
@@ -446,7 +448,7 @@ def test_help_does_not_wait_for_keras(tmp_path):
 
 @pytest.fixture
 def shipped() -> Path:
-    path = zoo.MODELS / "gan_faces"
+    path = saved_models.MODELS / "gan_faces"
     if not (path / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
     return path

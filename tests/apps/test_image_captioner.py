@@ -11,9 +11,11 @@ import pytest
 from PIL import Image
 
 from apps import image_captioner as app
-from shared import cli, zoo
-from shared.data.captions import read_captions, read_photos
+from apps.parts.image_captioner.captions import read_captions, read_photos
+from shared import saved_models
 from shared.data.images import load_image, sample_photos
+from shared.layers.mobilenet import freeze
+from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, results
 from tests.scenarios.image_captioner import tiny_encoder, tiny_network
@@ -110,7 +112,7 @@ def straight(tmp_path_factory, album) -> Path:
 
 def test_the_network_is_small_and_made_of_keras_own_layers(monkeypatch):
     monkeypatch.setattr(app, "encoder", MOBILENET)
-    cli.import_keras()
+    import_keras()
     network = app.caption_network(2473, app.Train(), pretrained=False)
     assert network.get_layer("encoder").output_shape == (None, 36, 1280)
     assert network.output_shape == (None, None, 2473)
@@ -122,7 +124,7 @@ def test_the_network_is_small_and_made_of_keras_own_layers(monkeypatch):
 
 
 def test_imagenets_weights_are_taken_over(monkeypatch):
-    keras = cli.import_keras()
+    keras = import_keras()
     real = keras.applications.MobileNetV2
     published = real(weights=None)
 
@@ -145,9 +147,9 @@ def test_imagenets_weights_are_taken_over(monkeypatch):
     ("blocks", "first"), [(0, "Conv1"), (6, "block_7_expand"), (15, "block_16_expand"), (16, "Conv_1")]
 )
 def test_the_lower_blocks_and_all_statistics_stay_as_they_are(blocks, first):
-    keras = cli.import_keras()
+    keras = import_keras()
     eyes = MOBILENET(32, pretrained=False)
-    app.freeze(eyes, blocks)
+    freeze(eyes, blocks)
     learning = [layer for layer in eyes.layers if layer.trainable and layer.weights]
     assert learning[0].name == first
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in learning)
@@ -155,7 +157,7 @@ def test_the_lower_blocks_and_all_statistics_stay_as_they_are(blocks, first):
 
 
 def test_the_loss_is_the_smoothed_entropy_of_words():
-    cli.import_keras()
+    import_keras()
     rng = np.random.default_rng(0)
     logits, following = rng.normal(0, 2, (2, 4, 5)).astype("float32"), np.array([[1, 2, 3, 0], [4, 0, 0, 0]])
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
@@ -210,7 +212,7 @@ def test_a_run_learns_to_say_what_is_there(trained, album):
 
 
 def test_plain_keras_loads_the_model(trained):
-    keras = cli.import_keras()
+    keras = import_keras()
     model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
     pixels = np.zeros((2, 32, 32, 3), np.uint8)
     logits = np.asarray(model([pixels, np.ones((2, 1), np.int32)]))
@@ -230,7 +232,7 @@ def test_what_is_wrong_with_the_data_is_told(album, capsys):
 
 @pytest.mark.parametrize(("judgement", "folder"), [(2, ""), (4, "whole")])  # there are three of the first stage
 def test_resuming_equals_no_interruption(album, straight, tmp_path, monkeypatch, judgement, folder):
-    calls, real = [], app.caption_metrics.Cider.mean
+    calls, real = [], app.metrics.Cider.mean
 
     def interrupted(*arguments):
         calls.append(1)
@@ -238,9 +240,9 @@ def test_resuming_equals_no_interruption(album, straight, tmp_path, monkeypatch,
             raise KeyboardInterrupt
         return real(*arguments)
 
-    monkeypatch.setattr(app.caption_metrics.Cider, "mean", interrupted)
+    monkeypatch.setattr(app.metrics.Cider, "mean", interrupted)
     assert main("train", "--data", album, "--run", "parts", *TINY, *SHORT) == 130
-    monkeypatch.setattr(app.caption_metrics.Cider, "mean", real)
+    monkeypatch.setattr(app.metrics.Cider, "mean", real)
     assert main("train", "--resume", "--run", "parts") == 0
     ways = [run / folder for run in (straight, tmp_path / "parts")]
     last = [max((way / "checkpoints").iterdir()) / "arrays.npz" for way in ways]
@@ -392,14 +394,14 @@ def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, w
 
 def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
     save(tmp_path / "one.png", photo("red", True, 1))
-    zoo.save(tiny_network(12), tmp_path / "other", {"vocabulary": ["a"] * 5})
+    saved_models.save(tiny_network(12), tmp_path / "other", {"vocabulary": ["a"] * 5})
     assert "is not a network that this app trained" in sentence(capsys, "one.png", "--model", "other")
     (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
     assert "with its vocabulary in config.json" in sentence(capsys, "one.png", "--model", "alone.keras")
 
 
 def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "nowhere")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     assert "train one with `python apps/image_captioner.py train`" in sentence(capsys)
 
 
@@ -412,7 +414,7 @@ def test_help_does_not_wait_for_keras(tmp_path):
 
 @pytest.fixture
 def shipped() -> Path:
-    path = zoo.MODELS / "image_captioner"
+    path = saved_models.MODELS / "image_captioner"
     if not (path / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
     return path

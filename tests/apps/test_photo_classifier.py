@@ -11,10 +11,14 @@ import pytest
 from PIL import Image
 
 from apps import photo_classifier as app
-from shared import classifiers, cli, victims, zoo
-from shared.attacks import Attacker
+from shared import saved_models
+from shared.classifiers import classifier, imagenet
+from shared.classifiers.attacks import Attacker
+from shared.classifiers.metrics import softmax
 from shared.data.images import load_image
-from shared.data.photos import Photos
+from shared.data.photo_sets import Photos
+from shared.layers.mobilenet import imagenet_weights
+from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, build, results
 from tests.scenarios.photo_classifier import tiny
@@ -39,12 +43,12 @@ def validation(folder: Path) -> list[float]:
 @pytest.fixture(scope="module", autouse=True)
 def small_world():
     """A tiny network in the place of MobileNetV2, with weights that nobody downloads, for six classes."""
-    cli.import_keras()
+    import_keras()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(app, "photo_network", tiny)
-        patch.setattr(classifiers, "imagenet_weights", lambda: build(tiny(32, 6)).get_weights())
+        patch.setattr(app, "imagenet_weights", lambda: build(tiny(32, 6)).get_weights())
         patch.setattr(app, "TEACHER_SIZE", 40)
-        patch.setattr(classifiers, "imagenet_classes", lambda: CLASSES)
+        patch.setattr(imagenet, "imagenet_classes", lambda: CLASSES)
         yield
 
 
@@ -78,7 +82,7 @@ def robust(tmp_path_factory, tinted) -> Path:
 def pupil(tmp_path_factory, tinted) -> Path:
     """A run that learns from the teacher, from weights that know nothing."""
     folder = tmp_path_factory.mktemp("runs")
-    zoo.save(build(tiny(32, 6), seed=9), folder / "start", {})
+    saved_models.save(build(tiny(32, 6), seed=9), folder / "start", {})
     words = ["--data", f"{tinted},{tinted}", "--run", folder / "pupil", "--init", folder / "start", "--mix", 1]
     assert main("train", *words, *TINY, "--epochs", 6) == 0
     return folder / "pupil"
@@ -89,7 +93,7 @@ def pupil(tmp_path_factory, tinted) -> Path:
 
 def test_the_real_network_is_mobilenet_with_the_preprocessing_inside(monkeypatch, tmp_path):
     monkeypatch.undo()
-    keras = cli.import_keras()
+    keras = import_keras()
     published = keras.applications.MobileNetV2((96, 96, 3), weights=None, classifier_activation=None)
     weights = published.get_weights()
     with pytest.MonkeyPatch.context() as patch:
@@ -103,33 +107,33 @@ def test_the_real_network_is_mobilenet_with_the_preprocessing_inside(monkeypatch
     np.testing.assert_array_equal(np.asarray(network(pixels.astype("float32"))), ours)
     assert np.abs(ours[:, 1]).max() > 0
     assert all(type(layer).__module__.startswith("keras.") for layer in network.layers), "nobody needs this repository"
-    assert zoo.save(whole, tmp_path / "whole", {}).stat().st_size < 7.9 * 2**20
-    assert zoo.save(network, tmp_path / "few", {}).stat().st_size < 4.9 * 2**20
+    assert saved_models.save(whole, tmp_path / "whole", {}).stat().st_size < 7.9 * 2**20
+    assert saved_models.save(network, tmp_path / "few", {}).stat().st_size < 4.9 * 2**20
 
 
 REAL = app.photo_network
 
 
 def test_imagenets_weights_without_a_network(monkeypatch, tmp_path, tinted, capsys):
-    keras = cli.import_keras()
+    keras = import_keras()
 
     def offline(**options):
         raise Exception("URL fetch failure on https://example.org: None -- no network")
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", offline)
-    monkeypatch.setattr(classifiers, "imagenet_weights", REAL_WEIGHTS)
+    monkeypatch.setattr(app, "imagenet_weights", REAL_WEIGHTS)
     said = sentence(capsys, "train", "--data", tinted, "--run", "run", *TINY)
     assert "MobileNetV2's ImageNet weights must be downloaded once" in said
     assert "connect to the network" in said
 
 
-REAL_WEIGHTS = classifiers.imagenet_weights
+REAL_WEIGHTS = imagenet_weights
 
 
 def test_divergence():
     rng = np.random.default_rng(0)
     taught, logits = rng.normal(size=(2, 5, 7)) * 3
-    p, q = classifiers.softmax(taught), classifiers.softmax(logits)
+    p, q = softmax(taught), softmax(logits)
     np.testing.assert_allclose(app.divergence(taught, logits), (p * np.log(p / q)).sum(-1), rtol=1e-4)
     np.testing.assert_allclose(app.divergence(taught, taught + 2.0), np.zeros(5), atol=1e-6)
 
@@ -166,7 +170,7 @@ def test_fast_fgsm(backend):
 
 
 def test_batchnorm_statistics_are_kept_or_learned():
-    keras = cli.import_keras()
+    keras = import_keras()
     for rule, moved in (("kept", False), ("learned", True)):
         network = build(tiny(32, 6))
         student = app.learner(network, app.Train(batch_norm=rule))
@@ -235,12 +239,12 @@ def test_the_pupil_comes_to_agree_with_the_teacher(pupil, tinted):
 
 def test_half_of_what_was_learned_is_judged_and_saved(tmp_path, tinted):
     first = build(tiny(32, 6), seed=9)
-    zoo.save(first, tmp_path / "start", {})
+    saved_models.save(first, tmp_path / "start", {})
     kernels = []
     for mix in (0, 0.5, 1):
         words = ["--data", tinted, "--run", tmp_path / str(mix), "--init", tmp_path / "start", "--mix", mix]
         assert main("train", *words, *TINY, "--epochs", 1) == 0
-        kernels.append(zoo.load(tmp_path / str(mix))[0].get_weights()[0])
+        kernels.append(saved_models.load(tmp_path / str(mix))[0].get_weights()[0])
     np.testing.assert_allclose(kernels[0], first.get_weights()[0], rtol=1e-3, atol=1e-5)
     np.testing.assert_allclose(kernels[1], (kernels[0] + kernels[2]) / 2, rtol=2e-3, atol=1e-3)
     assert np.abs(kernels[2] - kernels[0]).max() > 0.01
@@ -253,7 +257,7 @@ def test_a_run_under_attack_learns_its_classes(robust):
     assert config["wnids"] == sorted(TINTS)
     assert config["labels"] == ["class 2", "class 4", "pets"]
     assert (config["epsilon"], config["batch_norm"], config["epoch"] > 0) == (4.0, "learned", True)
-    keras = cli.import_keras()
+    keras = import_keras()
     model = keras.saving.load_model(robust / "model.keras", safe_mode=True)
     assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 3))
     pixels = np.full((1, 32, 32, 3), TINTS["n00000004"], np.uint8) + np.uint8(40)
@@ -262,9 +266,9 @@ def test_a_run_under_attack_learns_its_classes(robust):
 
 
 def test_the_saved_network_is_the_one_that_was_judged(robust, tinted, capsys):
-    source = app.photo_data.open_all(str(tinted))
-    held = app.photo_data.read(source, 24, seed=1)[1]
-    network, _ = zoo.load(robust)
+    source = app.photo_sets.open_all(str(tinted))
+    held = app.photo_sets.read(source, 24, seed=1)[1]
+    network, _ = saved_models.load(robust)
     left = app.withstood(Attacker(network, 8), held.squares(32), held.labels, 4.0)
     assert 1 - left[2] == pytest.approx(min(validation(robust)), abs=0.05)
 
@@ -329,16 +333,18 @@ def test_an_init_of_another_shape(tmp_path, tinted, robust, capsys):
 
 def test_evaluate_gives_every_number(tmp_path, robust, pupil, tinted, capsys):
     config = json.loads((pupil / "config.json").read_text(encoding="utf-8"))
-    zoo.save(zoo.load(pupil)[0], tmp_path / "undefended", config | {"wnids": [*CLASSES[1][:5], "pets"]})
+    saved_models.save(
+        saved_models.load(pupil)[0], tmp_path / "undefended", config | {"wnids": [*CLASSES[1][:5], "pets"]}
+    )
     words = ["--model", robust, "--data", tinted / "train", "--under-attack", "--beside", "undefended"]
     out = text_of(capsys, "evaluate", *words)
     lines = out.splitlines()
     assert lines[0].endswith("32 pixels; 60 photos"), "pets are not a WordNet identity"
-    network, _ = zoo.load(robust)
+    network, _ = saved_models.load(robust)
     files = [(tinted / "train" / name / f"{n}.png", k) for k, name in enumerate(sorted(TINTS)[:2]) for n in range(30)]
     seen = np.stack([app.crop_square(load_image(path), 32) for path, _ in files])
     truth, logits = np.array([k for _, k in files]), np.asarray(network(seen))
-    shares = classifiers.softmax(logits)
+    shares = softmax(logits)
     assert lines[1].startswith(
         f"the largest square      top-1 {np.mean(logits.argmax(-1) == truth):.1%}, top-5 100.0%, "
     )
@@ -390,8 +396,8 @@ def test_files_and_folders_as_json(tmp_path, pupil, tinted, capsys):
     answers = json.loads(out)
     assert len(answers) == 31
     assert answers[-1]["photo"] == str(blue)
-    network, _ = zoo.load(pupil)
-    shares = classifiers.softmax(np.asarray(network(app.crop_square(load_image(blue), 32)[None])))[0]
+    network, _ = saved_models.load(pupil)
+    shares = softmax(np.asarray(network(app.crop_square(load_image(blue), 32)[None])))[0]
     guesses = answers[-1]["guesses"]
     assert [guess["label"] for guess in guesses] == [f"class {n}" for n in np.argsort(-shares)[:5]]
     assert [guess["confidence"] for guess in guesses] == pytest.approx(np.sort(shares)[:0:-1].tolist(), abs=1e-3)
@@ -411,7 +417,7 @@ def test_help_does_not_wait_for_keras(tmp_path):
 def no_work(monkeypatch, no_long_work):
     """Such an input is answered before all the photos are read, too; there is nothing in the box."""
     monkeypatch.setattr(app.photo_data, "read", no_long_work)
-    monkeypatch.setattr(zoo, "MODELS", Path("nowhere"))
+    monkeypatch.setattr(saved_models, "MODELS", Path("nowhere"))
 
 
 @pytest.mark.parametrize(
@@ -491,10 +497,10 @@ def test_a_comparison_with_a_network_of_other_classes(tinted, robust, pupil, cap
 
 @pytest.mark.parametrize(("name", "classes", "mebibytes"), [(app.APP, 1000, 8), (app.ROBUST, 10, 5)])
 def test_the_shipped_models(name, classes, mebibytes):
-    if not (zoo.MODELS / name / "model.keras").is_file():
+    if not (saved_models.MODELS / name / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
-    assert (zoo.MODELS / name / "model.keras").stat().st_size <= mebibytes * 2**20
-    victim = victims.find(name, 32)
+    assert (saved_models.MODELS / name / "model.keras").stat().st_size <= mebibytes * 2**20
+    victim = classifier.find(name, 32)
     assert len(victim.labels) == len(set(victim.wnids)) == classes
     if name == app.APP:
         cat = next(path for path in app.sample_photos() if path.stem == "chelsea")

@@ -7,6 +7,7 @@ import pytest
 
 from benchmarks import attacks as bench
 from shared import cli
+from shared.training.runtime import import_keras
 
 
 def rows_with(speeds: dict[str, list[float]], successes: dict[str, float]) -> list[bench.Row]:
@@ -36,7 +37,7 @@ def test_each_peer_is_compared_with_ours_of_the_same_attack():
 
 
 def test_our_row_is_the_apps_attack():
-    keras = cli.import_keras()
+    keras = import_keras()
     network = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
     photos = np.random.default_rng(0).integers(0, 256, (5, 4, 4, 3)).astype(np.float32)
     for attack in ("fgsm", "pgd"):

@@ -7,7 +7,7 @@ import pytest
 
 from apps import colorizer as app
 from benchmarks import colorizer_l2 as bench
-from shared import cli, zoo
+from shared import cli, saved_models
 from tests.scenarios.colorizer import tiny_encoder, tiny_network
 
 
@@ -32,7 +32,7 @@ def ours(tmp_path, monkeypatch):
         Image.fromarray(colour).resize((48, 48)).save(tmp_path / "album" / f"{n}.png")
     bins = app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.2)
     settings = {"data": "album", "size": 32, "batch": 8, "learning_rate": 0.003, "epochs": 7, "from_scratch": True}
-    zoo.save(tiny_network(len(bins.centres)), tmp_path / "ours", settings | bins.record())
+    saved_models.save(tiny_network(len(bins.centres)), tmp_path / "ours", settings | bins.record())
     (tmp_path / "ours" / "metrics.jsonl").write_text('{"step": 1, "time_s": 1.0}\n{"step": 2, "time_s": 90.0}\n')
     return tmp_path / "ours"
 
@@ -47,7 +47,7 @@ def test_the_settings_and_the_time_are_those_of_ours(ours):
 
 def test_it_trains_once_and_prints_both(ours, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(bench, "epochs_in", lambda *_: 2)
-    monkeypatch.setattr(zoo, "MODELS", tmp_path / "empty")
+    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "empty")
     words = ["--ours", "ours", "--l2", "l2", "--test", "album", "--split", "test", "--limit", 4]
     assert ran(*words) == 0
     out = capsys.readouterr().out

@@ -19,8 +19,8 @@ def small_network():
 @scenario
 def adversarial_photos() -> dict:
     """What the attacks add to photos, at the network's size and through the resize of a larger photo."""
-    from shared.attacks import Attacker
-    from shared.victims import Victim
+    from shared.classifiers.attacks import Attacker
+    from shared.classifiers.classifier import Victim
 
     network, labels = small_network(), np.array([0, 1, 2])
     rng = np.random.default_rng(0)
@@ -40,10 +40,10 @@ def adversarial_photos() -> dict:
 @scenario
 def shipped_network_is_attacked() -> dict:
     """FGSM on a photo, as the app makes it: what it adds, in hexadecimal (128 is nothing), by size and epsilon."""
-    from shared import victims
+    from shared.classifiers import classifier
     from shared.data.images import crop_square, load_image, sample_photos
 
-    victim = victims.find("photo_classifier", 1)
+    victim = classifier.find("photo_classifier", 1)
     photo = load_image(next(path for path in sample_photos() if path.stem == "chelsea"))
     label, found = [int(victim.judge(photo).argmax())], {}
     for original in (crop_square(photo, victim.size), photo):

@@ -61,7 +61,7 @@ def char_rnn_trains() -> dict:
 @scenario
 def char_rnn_writes() -> dict:
     """Greedily, and by chance with the same random numbers."""
-    from shared.language import collect, speaker
+    from apps.parts.char_rnn.writer import collect, speaker
 
     network, prompt = tiny(), np.array([1, 2, 3])
 

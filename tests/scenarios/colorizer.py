@@ -40,7 +40,7 @@ def photo(height: int, width: int) -> np.ndarray:
 def colorizer_paints() -> list:
     """A photo that is not square, with a hint."""
     from apps import colorizer as app
-    from shared.chroma import Hint, Painter
+    from apps.parts.colorizer.guided_filter import Hint, Painter
 
     bins = app.ColourBins.of(np.zeros((4, 2), np.float32), 0.5, 0.2)
     painter = Painter(build(tiny_network(len(bins.centres))), bins.chroma, side=64)

@@ -12,7 +12,7 @@ def train_tiny(updates: int = 4) -> dict:
     import keras
 
     from apps import gan_faces as app
-    from shared.painting import painter
+    from apps.parts.gan_faces.latents import painter
     from shared.training.steps import compile_step, shard
 
     config = app.Train(batch=4, latent=5, width=2, critic_width=2, penalty_every=2, augment="all")
@@ -38,7 +38,7 @@ def train_tiny(updates: int = 4) -> dict:
 @scenario
 def gan_faces() -> dict:
     """Four updates, two of them with the penalty; and the random features, which are the same everywhere."""
-    from shared import distances
+    from apps.parts.gan_faces import distances
 
     photos = np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
     return train_tiny() | {"features": distances.random_features()(photos)[:, ::16].tolist()}

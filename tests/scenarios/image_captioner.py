@@ -38,8 +38,8 @@ def photos(count: int) -> np.ndarray:
 @scenario
 def captioner_writes() -> dict:
     """Greedily, by beam search, and by chance with the same numbers."""
-    from shared.captioning import Captioner
-    from shared.data.captions import Vocabulary
+    from shared.data.vocabulary import Vocabulary
+    from shared.decoding.captioner import Captioner
 
     captioner = Captioner(tiny_network(), Vocabulary("abcdefgh"), batch=4)
     seen = captioner.look(photos(6))

@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 
 from shared import cli
+from shared.console import for_each, held_stderr
+from shared.errors import UserError, in_range, positive, suggest
+from shared.files import output_path, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = '''"""Colour old photographs.
@@ -29,6 +32,9 @@ from typing import Annotated
 import tyro
 
 from shared import cli
+from shared.errors import positive
+from shared.files import output_path, write_atomically
+from shared.training.runtime import import_keras
 
 
 @dataclass
@@ -49,10 +55,10 @@ class Train:
 
 
 def demo(config: Demo) -> None:
-    path = cli.output_path(config.output, "fake", "new.png")
+    path = output_path(config.output, "fake", "new.png")
     if config.photo:
         config.photo.read_bytes()
-    with cli.write_atomically(path) as temporary:
+    with write_atomically(path) as temporary:
         temporary.write_text("colour")
     print(path)
 
@@ -70,10 +76,10 @@ def train(config: Train) -> None:
         finally:
             print("cleaned up")
     if config.fail == "keras":
-        keras = cli.import_keras()
+        keras = import_keras()
         layer = keras.layers.Dense(2)
         print(keras.Sequential([layer])(keras.ops.ones((1, 3))).shape)
-    cli.positive("learning_rate", config.learning_rate)
+    positive("learning_rate", config.learning_rate)
 
 
 def evaluate(config: Train) -> None:
@@ -122,7 +128,7 @@ def test_help_is_quick_and_lists_the_verbs(folder):
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():
-    code = "import sys, shared.cli, shared.zoo; print({'keras', 'numpy', 'tyro', 'h5py'} & set(sys.modules))"
+    code = "import sys, shared.cli, shared.saved_models; print({'keras', 'numpy', 'tyro', 'h5py'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", code], env=environment(), capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"
 
@@ -224,7 +230,7 @@ def test_unknown_and_missing_backends(folder):
         (PermissionError(errno.EACCES, "no", "a.png"), "a.png: permission denied"),
         (OSError(errno.EROFS, "no", "a.png"), "a.png: the disk is read-only"),
         (FileNotFoundError(errno.ENOENT, "no", b"a.png"), "a.png: no such file"),
-        (cli.UserError("words fail."), "words fail."),
+        (UserError("words fail."), "words fail."),
     ],
 )
 def test_errors_become_sentences(error, part, capsys):
@@ -244,14 +250,14 @@ def test_an_oserror_without_a_path_is_a_bug():
 
 
 def test_validators():
-    assert cli.positive("steps", 3) == 3
-    assert cli.in_range("rate", 0.5, 0, 1) == 0.5
-    for check in (lambda v: cli.positive("x", v), lambda v: cli.in_range("x", v, 0, 1)):
+    assert positive("steps", 3) == 3
+    assert in_range("rate", 0.5, 0, 1) == 0.5
+    for check in (lambda v: positive("x", v), lambda v: in_range("x", v, 0, 1)):
         for wrong in (-1, float("nan")):
-            with pytest.raises(cli.UserError, match="x is"):
+            with pytest.raises(UserError, match="x is"):
                 check(wrong)
-    assert cli.suggest("dqn_pog", ["dqn_pong", "char_rnn"]) == " Did you mean dqn_pong?"
-    assert cli.suggest("zebra", ["char_rnn"]) == ""
+    assert suggest("dqn_pog", ["dqn_pong", "char_rnn"]) == " Did you mean dqn_pong?"
+    assert suggest("zebra", ["char_rnn"]) == ""
 
 
 def test_one_of_several_may_fail(capsys):
@@ -259,29 +265,29 @@ def test_one_of_several_may_fail(capsys):
 
     def work(n: int) -> None:
         if n == 2:
-            raise cli.UserError("two is wrong.")
+            raise UserError("two is wrong.")
         done.append(n)
 
-    assert cli.for_each([1, 2, 3], work) == ["2"]
+    assert for_each([1, 2, 3], work) == ["2"]
     assert (done, capsys.readouterr().err) == ([1, 3], "two is wrong.\n")
-    with pytest.raises(cli.UserError, match="two"):
-        cli.for_each([2], work)
+    with pytest.raises(UserError, match="two"):
+        for_each([2], work)
 
 
 def test_output_path_in_a_named_folder(tmp_path):
-    assert cli.output_path(tmp_path, "app", "a.png") == tmp_path / "a.png"
+    assert output_path(tmp_path, "app", "a.png") == tmp_path / "a.png"
     (tmp_path / "a.png").touch()
-    assert cli.output_path(tmp_path, "app", "a.png") == tmp_path / "a-2.png"
+    assert output_path(tmp_path, "app", "a.png") == tmp_path / "a-2.png"
 
 
 def test_write_atomically_leaves_nothing_half_written(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    with pytest.raises(KeyboardInterrupt), cli.write_atomically(path) as temporary:
+    with pytest.raises(KeyboardInterrupt), write_atomically(path) as temporary:
         temporary.write_text("half")
         raise KeyboardInterrupt
     assert (path.read_text(), os.listdir(tmp_path)) == ("old", ["a.txt"])
-    with cli.write_atomically(path) as temporary:
+    with write_atomically(path) as temporary:
         assert (temporary.parent, temporary.suffix) == (tmp_path, ".txt")
         temporary.write_text("new")
     assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["a.txt"])
@@ -289,23 +295,23 @@ def test_write_atomically_leaves_nothing_half_written(tmp_path):
 
 def test_write_atomically_goes_through_links_and_refuses_devices(tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "real")
-    with cli.write_atomically(tmp_path / "link") as temporary:
+    with write_atomically(tmp_path / "link") as temporary:
         temporary.write_text("new")
     assert (tmp_path / "link").is_symlink()
     assert (tmp_path / "real").read_text() == "new"
-    with pytest.raises(cli.UserError), cli.write_atomically(os.devnull):
+    with pytest.raises(UserError), write_atomically(os.devnull):
         pass
     assert not Path(os.devnull).is_file()
 
 
 def test_held_stderr_is_replayed_only_for_bugs(capfd):
-    with cli.held_stderr():
+    with held_stderr():
         os.write(2, b"noise\n")
-    with pytest.raises(cli.UserError), cli.held_stderr():
+    with pytest.raises(UserError), held_stderr():
         os.write(2, b"noise\n")
-        raise cli.UserError("a sentence")
+        raise UserError("a sentence")
     assert capfd.readouterr().err == ""
-    with pytest.raises(ZeroDivisionError), cli.held_stderr():
+    with pytest.raises(ZeroDivisionError), held_stderr():
         os.write(2, b"why\n")
         raise ZeroDivisionError
     os.write(2, b"after\n")
@@ -313,7 +319,7 @@ def test_held_stderr_is_replayed_only_for_bugs(capfd):
 
 
 def test_held_stderr_without_a_stderr():
-    code = "import os; os.close(2); from shared import cli\nwith cli.held_stderr(): cli.loading('x'); print('fine')"
+    code = "import os; os.close(2); from shared.console import held_stderr, loading\nwith held_stderr(): loading('x'); print('fine')"
     result = subprocess.run(
         [sys.executable, "-c", code], check=False, env=environment(), stdout=subprocess.PIPE, text=True
     )
@@ -323,7 +329,7 @@ def test_held_stderr_without_a_stderr():
 def test_held_stderr_when_sys_stderr_is_not_a_file(monkeypatch, capfd):
     for stderr in (None, io.StringIO()):
         monkeypatch.setattr(sys, "stderr", stderr)
-        with cli.held_stderr():
+        with held_stderr():
             os.write(2, b"noise\n")
         os.write(2, b"said\n")
     assert capfd.readouterr().err == "said\nsaid\n"

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.cli import UserError
 from shared.data import datasets
 from shared.data.datasets import open_images, open_text
+from shared.errors import UserError
 
 needs_tfds = pytest.mark.skipif(
     any(importlib.util.find_spec(package) is None for package in datasets.TFDS_NEEDS), reason="TFDS is not installed"

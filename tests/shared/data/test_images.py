@@ -16,7 +16,6 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared.cli import UserError
 from shared.data.images import (
     crop_square,
     exif_of_upright,
@@ -30,6 +29,7 @@ from shared.data.images import (
     resize,
     sample_photos,
 )
+from shared.errors import UserError
 
 ROOT = Path(__file__).parents[3]
 RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)

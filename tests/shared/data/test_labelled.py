@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.cli import UserError
 from shared.data import labelled
 from shared.data.datasets import ImageSet
 from shared.data.labelled import labelled_photos, spread
-from shared.media import save_image
+from shared.drawing.pictures import save_image
+from shared.errors import UserError
 
 
 def save(path, level: int) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from shared.cli import import_keras
+from shared.training.runtime import import_keras
 from tests.parity_worker import BACKENDS, data, results
 
 

@@ -1,0 +1,1 @@
+"""What apps/char_rnn.py alone needs."""

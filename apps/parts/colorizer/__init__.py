@@ -1,0 +1,1 @@
+"""What apps/colorizer.py alone needs."""

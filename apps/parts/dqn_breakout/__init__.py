@@ -1,0 +1,1 @@
+"""What apps/dqn_breakout.py alone needs."""

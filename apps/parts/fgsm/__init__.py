@@ -1,0 +1,1 @@
+"""What apps/fgsm.py alone needs."""

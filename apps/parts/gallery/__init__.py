@@ -1,0 +1,1 @@
+"""What apps/gallery.py alone needs."""

@@ -1,0 +1,1 @@
+"""What apps/gan_faces.py alone needs."""

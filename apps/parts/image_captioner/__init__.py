@@ -1,0 +1,1 @@
+"""What apps/image_captioner.py alone needs."""

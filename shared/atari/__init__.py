@@ -1,0 +1,1 @@
+"""Atari games, their scores, and films of them."""

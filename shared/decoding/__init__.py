@@ -1,0 +1,1 @@
+"""Writers of any kind of sequence: beam search and sampling."""

@@ -1,0 +1,54 @@
+"""What goes wrong in one sentence: the errors that a person is told of, and the words for them."""
+
+from __future__ import annotations
+
+import difflib
+import errno
+import os
+from collections.abc import Iterable
+from typing import TypeVar
+
+Number = TypeVar("Number", int, float)
+
+
+class UserError(Exception):
+    """One sentence for the person at the keyboard: what is wrong and what to do. Exit code 2."""
+
+
+REASONS = {
+    errno.ENOSPC: "no space is left on the disk: free some and run it again",
+    errno.EDQUOT: "your disk quota is used up: free some space and run it again",
+    errno.EACCES: "permission denied: choose a place that you may use",
+    errno.EPERM: "operation not permitted: choose a place that you may use",
+    errno.EROFS: "the disk is read-only: choose another place",
+    errno.EISDIR: "this is a folder, and a file is needed",
+    errno.ENOTDIR: "a file stands where a folder is needed",
+    errno.EEXIST: "it exists already: choose another name",
+    errno.ENOENT: "no such file or folder: check the spelling",
+    errno.ENAMETOOLONG: "the name is too long: choose a shorter one",
+}
+
+
+def sentence_of(error: OSError) -> str:
+    where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
+    return f"{where}{REASONS.get(error.errno or 0, error.strerror or str(error))}."
+
+
+def suggest(word: str, choices: Iterable[str]) -> str:
+    """' Did you mean x or y?' to end a sentence with, or '' when nothing is near."""
+    near = difflib.get_close_matches(word, list(choices), 3)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+def positive(name: str, value: Number) -> Number:
+    """Return `value`; UserError unless it is above zero (NaN is not)."""
+    if not value > 0:
+        raise UserError(f"{name} is {value}, and must be above zero.")
+    return value
+
+
+def in_range(name: str, value: Number, low: Number, high: Number) -> Number:
+    """Return `value`; UserError unless `low <= value <= high` (NaN never is)."""
+    if not low <= value <= high:
+        raise UserError(f"{name} is {value}, and must be from {low} to {high}.")
+    return value

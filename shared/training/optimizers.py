@@ -1,0 +1,56 @@
+"""The optimizers of all trainings: AdamW along a cosine, with averaged weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import keras
+
+
+def adamw(
+    steps: int, learning_rate: float, weight_decay: float = 0.0, average: float = 0.03, clip: float = 1.0
+) -> keras.optimizers.Optimizer:
+    """AdamW along a cosine (Loshchilov & Hutter 2017, arXiv:1711.05101), with a moving average of the weights.
+
+    Args:
+        steps: of the whole training. The rate climbs for a tenth of them, 200 at most, then falls to zero.
+        learning_rate: the highest rate.
+        weight_decay: of everything but biases.
+        average: share of `steps` over which the weights are averaged.
+        clip: the largest norm of the whole gradient.
+    """
+    import keras
+
+    warm_up = min(200, steps // 10)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0, max(steps - warm_up, 1), warmup_target=learning_rate, warmup_steps=warm_up
+    )
+    momentum = max(1 - 1 / (average * steps), 0.0)
+    optimizer = keras.optimizers.AdamW(
+        rate, weight_decay=weight_decay, global_clipnorm=clip, use_ema=True, ema_momentum=momentum
+    )
+    optimizer.exclude_from_weight_decay(var_names=["bias"])
+    return optimizer
+
+
+@contextmanager
+def averaged(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
+    """Put the averages that the network's optimizer keeps in the place of the weights, for the block.
+
+    Keras' own SwapEMAWeights swaps by adding and subtracting on TensorFlow; what that rounds off, a resumed training
+    would not have lost.
+    """
+    latest = [np.copy(variable.numpy()) for variable in network.trainable_variables]
+    optimizer.finalize_variable_values(network.trainable_variables)
+    for variable in network.trainable_variables:  # a copy: on JAX a compiled step would give the optimizer's own away
+        variable.assign(np.copy(variable.numpy()))
+    try:
+        yield
+    finally:
+        for variable, value in zip(network.trainable_variables, latest, strict=True):
+            variable.assign(value)

@@ -1,0 +1,86 @@
+"""A prompt comes through a pipe or not at all; colours end where the text ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+
+import pytest
+
+from apps.parts.char_rnn import terminal
+from shared.errors import UserError
+
+
+@pytest.fixture
+def stdin(monkeypatch):
+    """`stdin(bytes)` puts a pipe in place, closed after them; with None it stays open and silent."""
+    files = []
+
+    def pipe(content):
+        reading, writing = os.pipe()
+        if content is not None:
+            os.write(writing, content)
+            os.close(writing)
+        files.append((os.fdopen(reading, encoding="utf-8"), None if content is not None else writing))
+        monkeypatch.setattr(sys, "stdin", files[-1][0])
+
+    yield pipe
+    for file, writing in files:
+        file.close()
+        if writing is not None:
+            os.close(writing)
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [(b"ROMEO:\n", "ROMEO:"), (b"a\n\n", "a\n"), ("\u6771\u4eac".encode(), "\u6771\u4eac"), (b"", "")],
+)
+def test_what_a_pipe_sends(stdin, content, text):
+    stdin(content)
+    assert terminal.piped() == text
+
+
+def test_a_pipe_that_sends_nothing_is_not_waited_for(stdin):
+    stdin(None)
+    began_s = time.monotonic()
+    assert terminal.piped(wait_s=0.1) == ""
+    assert time.monotonic() - began_s < 2
+
+
+def test_a_pipe_of_other_bytes_is_refused(stdin):
+    stdin(b"\xff\xfe")
+    with pytest.raises(UserError, match="not UTF-8"):
+        terminal.piped()
+
+
+def test_no_stdin_at_all(monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert terminal.piped() == ""
+
+
+def test_text_is_printed_as_it_comes(capsys):
+    def pieces():
+        yield "Good ", [0.5] * 5
+        assert capsys.readouterr().out == "Good "
+        yield "night\t\x1b[2J\r\n", [0.1] * 12
+
+    assert terminal.show(pieces()) == "Good night\t\x1b[2J\r\n"
+    assert capsys.readouterr().out == "night\t\ufffd[2J\ufffd\n\n", "no command of the text's reaches the terminal"
+
+
+def test_colours_go_from_red_to_green_and_back_to_the_terminals(capsys):
+    terminal.show([("abc", [0.0, 1.0, 0.5])], colours=True)
+    assert capsys.readouterr().out == "\x1b[38;5;196ma\x1b[38;5;46mb\x1b[38;5;226mc\x1b[0m\n"
+    assert terminal.scale().startswith("\x1b[38;5;196m0%")
+    assert terminal.scale().endswith(terminal.RESET)
+
+
+def test_an_interruption_leaves_no_colour_behind(capsys):
+    def pieces():
+        yield "To be", [0.9] * 5
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        terminal.show(pieces(), colours=True)
+    assert capsys.readouterr().out.endswith("\x1b[0m\n")
