@@ -319,7 +319,10 @@ def test_held_stderr_is_replayed_only_for_bugs(capfd):
 
 
 def test_held_stderr_without_a_stderr():
-    code = "import os; os.close(2); from shared.console import held_stderr, loading\nwith held_stderr(): loading('x'); print('fine')"
+    code = (
+        "import os; os.close(2); from shared.console import held_stderr, loading\n"
+        "with held_stderr(): loading('x'); print('fine')"
+    )
     result = subprocess.run(
         [sys.executable, "-c", code], check=False, env=environment(), stdout=subprocess.PIPE, text=True
     )
