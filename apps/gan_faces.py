@@ -30,7 +30,16 @@ import numpy as np
 import tyro
 
 from apps.parts.gan_faces import distances
-from apps.parts.gan_faces.latents import film_sheets, film_tour, painter, save_sheet, tour
+from apps.parts.gan_faces.latents import (
+    compare,
+    film_sheets,
+    film_tour,
+    painter,
+    report_copies,
+    save_sheet,
+    time_painting,
+    tour,
+)
 from shared import cli, saved_models, settings
 from shared.console import held_stderr, loading, say
 from shared.data.datasets import open_images
@@ -445,11 +454,11 @@ def evaluate(config: Evaluate) -> None:
     latents = np.random.default_rng(config.seed).standard_normal((config.samples, network.input_shape[1]))
     painted = painter(network)(latents)
     sets = {"paintings": painted, "faces learned from": learned, "faces held out": held_out}
-    seen = latents.compare((f"FD-{kind}", f"KD-{kind}"), features, sets)
+    seen = compare((f"FD-{kind}", f"KD-{kind}"), features, sets)
     if inception := distances.inception_features(config.download_inception):
-        latents.compare(("FID", "KID"), inception, sets)
-    closest = latents.report_copies(*seen.values())[:32]
-    print(f"64 faces in {latents.time_painting(network):.2f} s; {network.count_params():,} parameters")
+        compare(("FID", "KID"), inception, sets)
+    closest = report_copies(*seen.values())[:32]
+    print(f"64 faces in {time_painting(network):.2f} s; {network.count_params():,} parameters")
     same = distances.nearest(*(faces.reshape(len(faces), -1).astype(np.float32) for faces in (painted[:32], learned)))[
         0
     ]

@@ -43,9 +43,9 @@ SHORT_EVALUATIONS = f"""
 import runpy, sys
 from dataclasses import replace
 sys.path.insert(0, {str(ROOT)!r})
-from shared.data import atari_scores
-whole = atari_scores.protocol_scores
-atari_scores.protocol_scores = lambda policy, game, protocol, count, seed: whole(
+from shared.atari import scores
+whole = scores.protocol_scores
+scores.protocol_scores = lambda policy, game, protocol, count, seed: whole(
     policy, game, replace(protocol, cap=20), 2, seed
 )
 sys.argv[:1] = [{str(APP)!r}]

@@ -16,6 +16,7 @@ from apps.parts.gan_faces import distances
 from shared.console import say
 from shared.data.images import load_image, resize
 from shared.drawing.film import Film
+from shared.drawing.pictures import grid, save_image
 
 if TYPE_CHECKING:
     import keras
@@ -64,7 +65,7 @@ def save_sheet(path: Path, pictures: Sequence[np.ndarray] | np.ndarray, columns:
     """Write a grid of uint8 pictures, each enlarged `scale` times; makes the folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     large = [resize(picture, scale * picture.shape[0], scale * picture.shape[1]) for picture in pictures]
-    pictures.save_image(path, pictures.grid(large, columns))
+    save_image(path, grid(large, columns))
 
 
 def film_sheets(folder: Path, path: Path) -> Path:

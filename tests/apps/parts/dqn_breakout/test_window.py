@@ -72,7 +72,8 @@ def test_no_tk_is_one_sentence(monkeypatch):
 
 WATCH = """
 from dataclasses import dataclass
-from shared import cli, window
+from apps.parts.dqn_breakout import window
+from shared import cli
 
 @dataclass
 class Settings:
