@@ -31,7 +31,7 @@ from apps.parts.colorizer import lab, lab_photos
 from apps.parts.colorizer.guided_filter import Hint, Painter, paint
 from apps.parts.colorizer.metrics import Curve, FeatureJudge, Table, nearest, smoothed
 from shared import cli, saved_models, settings
-from shared.classifiers import classifier
+from shared.classifiers.classifier import find_classifier
 from shared.console import for_each, say
 from shared.data.datasets import ImageSet, open_images
 from shared.data.images import crop_square, exif_of_upright, fit_within, load_image, named_files, sample_photos
@@ -368,7 +368,7 @@ def feature_judge(name: str) -> FeatureJudge | None:
     if name == "photo_classifier" and not saved_models.in_box(name):
         say(f"There is no {name} in the box: the columns of features and of its answers are left out.")
         return None
-    found = classifier.find(name, batch=1)
+    found = find_classifier(name, batch=1)
     return FeatureJudge(found.network, found.wnids)
 
 

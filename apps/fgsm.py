@@ -29,7 +29,8 @@ import tyro
 
 from apps.parts.fgsm.equation import Guess, Term, draw_equation, percent
 from shared import cli, saved_models
-from shared.classifiers import attacks, classifier
+from shared.classifiers import attacks
+from shared.classifiers.classifier import Classifier, find_classifier
 from shared.console import say
 from shared.data.images import crop_square, load_image, sample_photos
 from shared.data.labelled import labelled_photos
@@ -142,17 +143,17 @@ class Goal:
         return bool((logits.argmax() == self.label) == self.targeted)
 
 
-def goal_for(victim: classifier.Victim, photo: np.ndarray, target: str | None) -> Goal:
+def goal_for(classifier: Classifier, photo: np.ndarray, target: str | None) -> Goal:
     """UserError if the network has no such class, with near ones, or calls the photo that already."""
-    answer = int(victim.judge(photo).argmax())
+    answer = int(classifier.logits_of(photo).argmax())
     if target is None:
         return Goal(answer, targeted=False)
-    names, wanted = [plain(label) for label in victim.labels], plain(target)
+    names, wanted = [plain(label) for label in classifier.labels], plain(target)
     if wanted not in names:
         near = suggest(wanted, names) or f" It knows {', '.join(names[:: max(len(names) // 4, 1)])} and so on."
-        raise UserError(f"{victim.name} has no class {target!r}.{near}")
+        raise UserError(f"{classifier.name} has no class {target!r}.{near}")
     if names[answer] == wanted:
-        raise UserError(f"{victim.name} calls the photo {wanted} already: choose another --target.")
+        raise UserError(f"{classifier.name} calls the photo {wanted} already: choose another --target.")
     return Goal(names.index(wanted), targeted=True)
 
 
@@ -185,11 +186,11 @@ class Saved:
         return self.picture.astype(np.int16) - self.original
 
 
-def save(path: Path, found: np.ndarray, original: np.ndarray, victim: classifier.Victim, goal: Goal) -> Saved:
+def save(path: Path, found: np.ndarray, original: np.ndarray, classifier: Classifier, goal: Goal) -> Saved:
     """Write an adversarial photo, and judge the file."""
     save_image(path, found)
     picture = load_image(path)
-    return Saved(path, original, picture, goal.met(victim.judge(picture)))
+    return Saved(path, original, picture, goal.met(classifier.logits_of(picture)))
 
 
 def attack(config: Attack) -> None:
@@ -199,21 +200,21 @@ def attack(config: Attack) -> None:
         return sweep(config)
     source = config.photo or next(path for path in sample_photos() if path.stem == "coffee")
     photo, sheet = load_image(source), lossless(config.output, f"{source.stem}.png")
-    victim = classifier.find(config.model, batch=1)
-    goal, small = goal_for(victim, photo, config.target), crop_square(photo, victim.size)
-    sizes = [(small, f"-{victim.size}"), (photo, "")]
+    classifier = find_classifier(config.model, batch=1)
+    goal, small = goal_for(classifier, photo, config.target), crop_square(photo, classifier.size)
+    sizes = [(small, f"-{classifier.size}"), (photo, "")]
     results = []
     for original, ending in sizes[: 1 if photo.shape == small.shape else 2]:
-        found = craft(config, victim.attacker_at(original.shape), original, goal)
+        found = craft(config, classifier.attacker_at(original.shape), original, goal)
         path = output_path(sheet.parent, APP, f"{sheet.stem}-adversarial{ending}{sheet.suffix}")
-        results.append(save(path, found, original, victim, goal))
+        results.append(save(path, found, original, classifier, goal))
         assert np.abs(results[-1].change).max() <= attacks.grey_levels(epsilon), f"{path} goes beyond epsilon"
         if original is photo and len(results) == 2 and not results[-1].fooled:
             path.unlink()
     best = [result for result in results if result.path.exists()][-1]
-    guesses = judged_terms(victim, photo, best)
-    save_image(sheet, equation(config, victim, best, guesses))
-    tell(victim, results, best, guesses, attacks.noise(small, epsilon))
+    guesses = judged_terms(classifier, photo, best)
+    save_image(sheet, equation(config, classifier, best, guesses))
+    tell(classifier, results, best, guesses, attacks.noise(small, epsilon))
     print(f"The sheet: {sheet}")
     print(f"Try next: python apps/{APP}.py --attack pgd --target 'golf ball', or: python apps/{APP}.py my_photo.jpg")
 
@@ -226,12 +227,12 @@ def magnified(change: np.ndarray) -> np.ndarray:
     return np.rint(127.5 + 127.5 / max(np.abs(change).max(), 1) * change).astype(np.uint8)
 
 
-def judged_terms(victim: classifier.Victim, photo: np.ndarray, saved: Saved) -> list[list[Guess]]:
+def judged_terms(classifier: Classifier, photo: np.ndarray, saved: Saved) -> list[list[Guess]]:
     """What the network says of the photo, of the magnified change and of the adversarial photo."""
-    return [victim.guesses(term) for term in (photo, magnified(saved.change), saved.picture)]
+    return [classifier.guesses(term) for term in (photo, magnified(saved.change), saved.picture)]
 
 
-def equation(config: Attack, victim: classifier.Victim, saved: Saved, guesses: list[list[Guess]]) -> np.ndarray:
+def equation(config: Attack, classifier: Classifier, saved: Saved, guesses: list[list[Guess]]) -> np.ndarray:
     """The sheet: photo + perturbation = adversarial photo, uint8 (H, W, 3)."""
     height, width, _ = saved.picture.shape
     middle = "the sign of the gradient" if config.attack == "fgsm" else "the perturbation, magnified"
@@ -242,22 +243,23 @@ def equation(config: Attack, victim: classifier.Victim, saved: Saved, guesses: l
     ]
     factor = f"{share(config.epsilon):.3f}".removeprefix("0")  # .008, as in the paper
     note = (
-        f"{config.attack.upper()} on {victim.name}, epsilon {config.epsilon}: in the saved photo, {width} x {height}, "
+        f"{config.attack.upper()} on {classifier.name}, epsilon {config.epsilon}: "
+        f"in the saved photo, {width} x {height}, "
         f"no pixel has moved by more than {np.abs(saved.change).max()} of 255 grey levels"
     )
     return draw_equation(terms, (f"+ {factor} x", "="), note, proud=saved.fooled)
 
 
 def tell(
-    victim: classifier.Victim, results: list[Saved], best: Saved, guesses: list[list[Guess]], noisy: np.ndarray
+    classifier: Classifier, results: list[Saved], best: Saved, guesses: list[list[Guess]], noisy: np.ndarray
 ) -> None:
     """Say what came of it, with every file."""
-    (before, sure), (after, now), (other, still) = guesses[0][0], guesses[2][0], victim.guesses(noisy)[0]
-    print(f"{percent(sure)} {before} + perturbation = {percent(now)} {after}, says {victim.name}.")
+    (before, sure), (after, now), (other, still) = guesses[0][0], guesses[2][0], classifier.guesses(noisy)[0]
+    print(f"{percent(sure)} {before} + perturbation = {percent(now)} {after}, says {classifier.name}.")
     print(f"Noise as large as that: {percent(still)} {other}.")
     for saved, size in zip(results, ("the network's size", "the photo's own size"), strict=False):
         height, width, _ = saved.picture.shape
-        answer, confidence = victim.guesses(saved.picture)[0]
+        answer, confidence = classifier.guesses(saved.picture)[0]
         verdict = f"{'fooled' if saved.fooled else 'NOT fooled'} by the saved file, {percent(confidence)} {answer}"
         print(f"In {size}, {width} x {height}: {verdict}: {saved.path if saved.path.exists() else 'not kept'}")
     if not best.fooled:
@@ -279,34 +281,34 @@ class Photos:
     "False: nobody says what they show, and the network's own answers count."
 
 
-def open_photos(source: str, most: int, victim: classifier.Victim) -> Photos:
+def open_photos(source: str, most: int, classifier: Classifier) -> Photos:
     """Up to `most` photos, spread evenly over a folder or a TFDS data set."""
-    photos = [(crop_square(photo, victim.size), wnid) for photo, wnid in labelled_photos(source, most)]
+    photos = [(crop_square(photo, classifier.size), wnid) for photo, wnid in labelled_photos(source, most)]
     pictures, wnids = np.stack([picture for picture, _ in photos]), [wnid for _, wnid in photos]
-    if set(wnids) <= set(victim.wnids):
-        return Photos(pictures, np.array([victim.wnids.index(wnid) for wnid in wnids]), known=True)
-    return Photos(pictures, victim.attacker.logits(pictures).argmax(-1), known=False)
+    if set(wnids) <= set(classifier.wnids):
+        return Photos(pictures, np.array([classifier.wnids.index(wnid) for wnid in wnids]), known=True)
+    return Photos(pictures, classifier.attacker.logits(pictures).argmax(-1), known=False)
 
 
-def judged(victim: classifier.Victim, photos: Photos) -> str:
+def judged(classifier: Classifier, photos: Photos) -> str:
     """A line for a person."""
     by = "the ImageNet classes in their names" if photos.known else "its own answers to the unchanged photos"
-    return f"{victim.name} ({len(victim.labels)} classes): {len(photos.pictures)} photos, judged by {by}."
+    return f"{classifier.name} ({len(classifier.labels)} classes): {len(photos.pictures)} photos, judged by {by}."
 
 
-def accuracy(victim: classifier.Victim, pictures: np.ndarray, truth: np.ndarray) -> float:
+def accuracy(classifier: Classifier, pictures: np.ndarray, truth: np.ndarray) -> float:
     """In percent; NaN without pictures."""
-    return 100 * float(np.mean(victim.attacker.logits(pictures).argmax(-1) == truth)) if len(pictures) else np.nan
+    return 100 * float(np.mean(classifier.attacker.logits(pictures).argmax(-1) == truth)) if len(pictures) else np.nan
 
 
-def changed(config: Attack, victim: classifier.Victim, photos: Photos) -> dict[str, Iterator[np.ndarray]]:
+def changed(config: Attack, classifier: Classifier, photos: Photos) -> dict[str, Iterator[np.ndarray]]:
     """The photos under attack and under noise, for each epsilon of the sweep."""
     epsilons, given = [k / 255 for k in SWEPT], (photos.pictures, photos.truth)
     noisy = (attacks.noise(photos.pictures, epsilon) for epsilon in epsilons)
     if config.attack == "fgsm":
-        return {"FGSM": victim.attacker.sweep(*given, epsilons), "noise": noisy}
+        return {"FGSM": classifier.attacker.sweep(*given, epsilons), "noise": noisy}
     steps = config.steps or 10
-    return {f"PGD-{steps}": (victim.attacker.pgd(*given, epsilon, steps) for epsilon in epsilons), "noise": noisy}
+    return {f"PGD-{steps}": (classifier.attacker.pgd(*given, epsilon, steps) for epsilon in epsilons), "noise": noisy}
 
 
 def sweep(config: Attack) -> None:
@@ -314,19 +316,19 @@ def sweep(config: Attack) -> None:
     path, began_s, curves = lossless(config.output, "sweep.png"), time.perf_counter(), {}
     defended = [DEFENDED] if saved_models.in_box(DEFENDED) and config.model != DEFENDED else []
     for name in (config.model, *defended):
-        victim = classifier.find(name, BATCH)
-        photos = open_photos(str(config.sweep), config.photos, victim)
+        classifier = find_classifier(name, BATCH)
+        photos = open_photos(str(config.sweep), config.photos, classifier)
         if name in defended and not photos.known:
-            say(f"{name} is left out: the photos are not all of its {len(victim.labels)} classes.")
+            say(f"{name} is left out: the photos are not all of its {len(classifier.labels)} classes.")
             continue
         if not curves:
             print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT))
-        clean = accuracy(victim, photos.pictures, photos.truth)
-        for kind, series in changed(config, victim, photos).items():
-            row = [clean, *(accuracy(victim, pictures, photos.truth) for pictures in series)]
-            curves[f"{victim.name}, {kind}"] = (0, *SWEPT), row
-            print(f"{victim.name + ', ' + kind:42}" + "".join(f"{value:7.1f}" for value in row), flush=True)
-        say(judged(victim, photos))
+        clean = accuracy(classifier, photos.pictures, photos.truth)
+        for kind, series in changed(config, classifier, photos).items():
+            row = [clean, *(accuracy(classifier, pictures, photos.truth) for pictures in series)]
+            curves[f"{classifier.name}, {kind}"] = (0, *SWEPT), row
+            print(f"{classifier.name + ', ' + kind:42}" + "".join(f"{value:7.1f}" for value in row), flush=True)
+        say(judged(classifier, photos))
     plot_curves(path, curves, "epsilon, in grey levels of 255", "accuracy in %", f"{len(photos.pictures)} photos")
     print(f"It took {time.perf_counter() - began_s:.0f} s. The plot: {path}")
 
@@ -336,18 +338,18 @@ def evaluate(config: Evaluate) -> None:
     epsilon, pgd = share(config.epsilon), f"PGD-{config.steps}"
     cli.check(config, "photos steps", 1, 100_000)
     for row, name in enumerate(config.models):
-        victim = classifier.find(name, BATCH)
-        photos = open_photos(config.data, config.photos, victim)
-        right = victim.attacker.logits(photos.pictures).argmax(-1) == photos.truth
+        classifier = find_classifier(name, BATCH)
+        photos = open_photos(config.data, config.photos, classifier)
+        right = classifier.attacker.logits(photos.pictures).argmax(-1) == photos.truth
         pictures, truth = photos.pictures[right], photos.truth[right]
-        cells = [100 * right.mean(), accuracy(victim, attacks.noise(pictures, epsilon), truth)]
-        cells.append(accuracy(victim, victim.attacker.fgsm(pictures, truth, epsilon), truth))
-        cells.append(accuracy(victim, victim.attacker.pgd(pictures, truth, epsilon, config.steps), truth))
+        cells = [100 * right.mean(), accuracy(classifier, attacks.noise(pictures, epsilon), truth)]
+        cells.append(accuracy(classifier, classifier.attacker.fgsm(pictures, truth, epsilon), truth))
+        cells.append(accuracy(classifier, classifier.attacker.pgd(pictures, truth, epsilon, config.steps), truth))
         if row == 0:
             print(f"right: of all photos, in %; then, of those, the share still right at epsilon {config.epsilon}")
             print(f"{'':32}{'photos':>8}{'right':>8}{'noise':>8}{'FGSM':>8}{pgd:>8}")
-        print(f"{victim.name:32}{len(right):8}" + "".join(f"{cell:8.1f}" for cell in cells), flush=True)
-        say(judged(victim, photos))
+        print(f"{classifier.name:32}{len(right):8}" + "".join(f"{cell:8.1f}" for cell in cells), flush=True)
+        say(judged(classifier, photos))
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ from apps.parts.image_captioner.sheets import attention_sheet
 from shared import cli, saved_models
 from shared.atari.film import FILM_SECONDS, film_game, play_game
 from shared.atari.games import STEPS_PER_SECOND
-from shared.classifiers.classifier import find
+from shared.classifiers.classifier import find_classifier
 from shared.data.images import crop_square, resize
 from shared.errors import UserError, in_range
 
@@ -140,7 +140,7 @@ def classifier(app: ModuleType) -> None:
     """Put in a photo: what is on it?"""
     import gradio as gr
 
-    victim = once(app.APP, lambda name=app.APP: find(name, batch=1))
+    classifier_of = once(app.APP, lambda name=app.APP: find_classifier(name, batch=1))
     with gr.Row():
         with gr.Column():
             photo, sample = photo_place("chelsea")
@@ -154,7 +154,7 @@ def classifier(app: ModuleType) -> None:
     @plainly()
     def classify(path, model):
         photo, _ = read(path)
-        return dict(victim(model).guesses(photo, top=5))
+        return dict(classifier_of(model).guesses(photo, top=5))
 
     gr.on([start.click, photo.upload, model.input], classify, given, guesses, api_name="classify", **LAST)
     sample.then(classify, given, guesses, **UNSEEN)
@@ -164,7 +164,7 @@ def attack(app: ModuleType) -> None:
     """Move epsilon: how little must change for the network to call the photo something else?"""
     import gradio as gr
 
-    victim = once(app.UNDEFENDED, lambda name=app.UNDEFENDED: find(name, batch=1))
+    classifier_of = once(app.UNDEFENDED, lambda name=app.UNDEFENDED: find_classifier(name, batch=1))
     with gr.Row():
         with gr.Column():
             photo, sample = photo_place("coffee")
@@ -185,7 +185,7 @@ def attack(app: ModuleType) -> None:
         wanted = typed(target, 60).strip() or None
         config = app.Attack(epsilon=f"{round(levels)}/255", attack=method, target=wanted)
         app.checked(config)
-        network = victim(model)
+        network = classifier_of(model)
         goal, small = app.goal_for(network, photo, config.target), crop_square(photo, network.size)
         found = app.craft(config, network.attacker, small, goal)
         saved = app.save(new_file("adversarial.png"), found, small, network, goal)

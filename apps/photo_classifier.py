@@ -30,8 +30,9 @@ import numpy as np
 import tyro
 
 from shared import cli, saved_models, settings
-from shared.classifiers import classifier, imagenet
+from shared.classifiers import imagenet
 from shared.classifiers.attacks import Attacker
+from shared.classifiers.classifier import Classifier, find_classifier
 from shared.classifiers.metrics import accuracies
 from shared.console import loading, say
 from shared.data import photo_sets
@@ -363,17 +364,17 @@ def train(config: Train) -> None:
 
 
 def seen_by(
-    victim: classifier.Victim, wnids: list[str], config: Evaluate, shares: tuple[float, ...] = (1.0,)
+    classifier: Classifier, wnids: list[str], config: Evaluate, shares: tuple[float, ...] = (1.0,)
 ) -> tuple[np.ndarray, ...]:
     """The photos whose class is one of `wnids`, as the network sees them, once for each share; then their classes."""
     known = {wnid: n for n, wnid in enumerate(wnids)}
     found = [
-        (*(crop_square(photo, victim.size, share) for share in shares), known[wnid])
+        (*(crop_square(photo, classifier.size, share) for share in shares), known[wnid])
         for photo, wnid in labelled_photos(config.data, config.photos)
         if wnid in known
     ]
     if not found:
-        raise UserError(f"{config.data} has no photos of {victim.name}'s classes, as far as their names tell.")
+        raise UserError(f"{config.data} has no photos of {classifier.name}'s classes, as far as their names tell.")
     return tuple(map(np.array, zip(*found, strict=True)))
 
 
@@ -381,31 +382,34 @@ def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers."""
     cli.check(config, "epsilon", 0.01, 255)
     cli.check(config, "photos", 1, 10**7)
-    victim = classifier.find(config.model, BATCH)
+    classifier = find_classifier(config.model, BATCH)
     rows = {"the largest square": 1.0, "its middle, 7/8 wide": 7 / 8}  # the second is ImageNet's usual protocol
-    *views, truth = seen_by(victim, victim.wnids, config, tuple(rows.values()))
-    print(f"{config.model}: {victim.network.count_params():,} parameters, {victim.size} pixels; {len(truth):,} photos")
+    *views, truth = seen_by(classifier, classifier.wnids, config, tuple(rows.values()))
+    parameters = classifier.network.count_params()
+    print(f"{config.model}: {parameters:,} parameters, {classifier.size} pixels; {len(truth):,} photos")
     for name, view in zip(rows, views, strict=True):
-        result = accuracies(victim.attacker.logits(view), truth)
+        result = accuracies(classifier.attacker.logits(view), truth)
         print(f"{name:24}" + ", ".join(f"{what} {value:.1%}" for what, value in result.items()))
     if config.under_attack:
         print(f"under attack, {config.epsilon:g}/255")
-        compared = [victim] if config.beside == config.model else [victim, classifier.find(config.beside, BATCH)]
+        compared = [classifier]
+        if config.beside != config.model:
+            compared.append(find_classifier(config.beside, BATCH))
         for network in compared:
-            seen, truth = seen_by(network, victim.wnids, config)
-            left = withstood(among(network, victim.wnids), seen, truth, config.epsilon)
+            seen, truth = seen_by(network, classifier.wnids, config)
+            left = withstood(among(network, classifier.wnids), seen, truth, config.epsilon)
             print(f"{network.name:24}clean {left[0]:.1%}, FGSM {left[1]:.1%}, PGD-10 {left[2]:.1%}")
 
 
-def among(victim: classifier.Victim, wnids: list[str]) -> Attacker:
+def among(classifier: Classifier, wnids: list[str]) -> Attacker:
     """Attacks on the network as it chooses among these classes only; UserError if it does not know them."""
     import keras
     from keras import ops
 
-    if unknown := set(wnids) - set(victim.wnids):
-        raise UserError(f"{victim.name} knows no class {min(unknown)}: compare with another by --beside.")
-    columns = [victim.wnids.index(wnid) for wnid in wnids]
-    return Attacker(keras.Model(victim.network.input, ops.take(victim.network.output, columns, axis=-1)), BATCH)
+    if unknown := set(wnids) - set(classifier.wnids):
+        raise UserError(f"{classifier.name} knows no class {min(unknown)}: compare with another by --beside.")
+    columns = [classifier.wnids.index(wnid) for wnid in wnids]
+    return Attacker(keras.Model(classifier.network.input, ops.take(classifier.network.output, columns, axis=-1)), BATCH)
 
 
 def tile(photo: np.ndarray, name: str, guesses: list[dict[str, Any]]) -> np.ndarray:
@@ -421,9 +425,9 @@ def classify(config: Classify) -> None:
     in_range("--top", config.top, 1, 8)
     path = output_path(config.output, APP, "photos.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos(), LARGEST)
-    victim = classifier.find(config.model, batch=1)
+    classifier = find_classifier(config.model, batch=1)
     answers = [
-        [{"label": label, "confidence": round(share, 4)} for label, share in victim.guesses(photo, config.top)]
+        [{"label": label, "confidence": round(share, 4)} for label, share in classifier.guesses(photo, config.top)]
         for photo in photos
     ]
     if config.json:

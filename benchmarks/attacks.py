@@ -33,8 +33,8 @@ import numpy as np
 
 from benchmarks.dqn_throughput import installed, limit_threads, usable_cores
 from shared import cli
-from shared.classifiers import classifier
 from shared.classifiers.attacks import Attacker, rounded, stride
+from shared.classifiers.classifier import find_classifier
 from shared.console import say
 from shared.errors import UserError, in_range
 from shared.files import output_path, write_atomically
@@ -277,13 +277,13 @@ def prepare(config: Compare, folder: Path) -> None:
     """Write the network, logits at its end, and the photos that it names rightly."""
     from apps import fgsm as app
 
-    victim = classifier.find(config.model, config.batch)
-    photos = app.open_photos(config.data, config.photos, victim)
-    right = victim.attacker.logits(photos.pictures).argmax(-1) == photos.truth
-    say(f"{app.judged(victim, photos)} Right: {right.sum()}.")
+    classifier = find_classifier(config.model, config.batch)
+    photos = app.open_photos(config.data, config.photos, classifier)
+    right = classifier.attacker.logits(photos.pictures).argmax(-1) == photos.truth
+    say(f"{app.judged(classifier, photos)} Right: {right.sum()}.")
     if not right.any():
-        raise UserError(f"{victim.name} names none of the photos in {config.data} rightly: there is no attack.")
-    victim.network.save(folder / MODEL)
+        raise UserError(f"{classifier.name} names none of the photos in {config.data} rightly: there is no attack.")
+    classifier.network.save(folder / MODEL)
     np.savez(folder / PHOTOS, photos=photos.pictures[right], labels=photos.truth[right].astype(np.int64))
 
 

@@ -1,4 +1,4 @@
-"""Networks to attack, from the box, a file or keras.applications: photos in, logits out, gradients in between."""
+"""Pretrained classifiers of photos, from saved_models, a file or keras.applications: photos in, logits out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Victim:
+class Classifier:
     """A network, the names of its classes, and the attacks on it."""
 
     name: str
@@ -40,17 +40,17 @@ class Victim:
         """Side of its photos in pixels."""
         return self.network.input_shape[1]
 
-    def judge(self, photo: np.ndarray) -> np.ndarray:
+    def logits_of(self, photo: np.ndarray) -> np.ndarray:
         """The logits (classes,) for a photo, uint8, of any size, of which it sees the square in the middle."""
         return self.attacker.logits(crop_square(photo, self.size)[None])[0]
 
     def guesses(self, photo: np.ndarray, top: int = 3) -> list[tuple[str, float]]:
         """The most likely classes, with confidences 0..1."""
-        shares = softmax(self.judge(photo))
+        shares = softmax(self.logits_of(photo))
         return [(self.labels[n], float(shares[n])) for n in np.argsort(-shares)[:top]]
 
     def attacker_at(self, shape: tuple[int, ...]) -> Attacker:
-        """Attacks on photos of this (height, width, 3), through the crop and the scaling that `judge` makes.
+        """Attacks on photos of this (height, width, 3), through the crop and the scaling that `logits_of` makes.
 
         They find the same on every backend, to a grey level, where a batch of the `attacker` is merely fast.
         """
@@ -62,7 +62,7 @@ class Victim:
         return Attacker(keras.Model(photo, without_kinks(self.network)(seen)), batch=1)
 
 
-def find(name: str, batch: int) -> Victim:
+def find_classifier(name: str, batch: int) -> Classifier:
     """A network by a name in saved_models, a path, or a name in keras.applications.
 
     Args:
@@ -81,7 +81,7 @@ def find(name: str, batch: int) -> Victim:
     classes = network.output_shape[-1]
     labels, wnids = (_names(config.get(key), classes) for key in ("labels", "wnids"))
     name = path.resolve().parent.name if path.name == saved_models.MODEL else path.stem
-    return Victim(name, network, labels or [f"class {n}" for n in range(classes)], wnids, Attacker(network, batch))
+    return Classifier(name, network, labels or [f"class {n}" for n in range(classes)], wnids, Attacker(network, batch))
 
 
 def _names(given: Any, classes: int) -> list[str]:

@@ -11,7 +11,8 @@ from PIL import Image
 
 from apps import fgsm as app
 from shared import saved_models
-from shared.classifiers import attacks, classifier
+from shared.classifiers import attacks
+from shared.classifiers.classifier import find_classifier
 from shared.data.images import crop_square, load_image, sample_photos
 from shared.drawing.pictures import save_image
 from shared.training.runtime import import_keras
@@ -78,7 +79,7 @@ def folder(tmp_path_factory) -> Path:
 
 
 def answer(path: Path, model: str = app.UNDEFENDED) -> str:
-    return classifier.find(model, 1).guesses(load_image(path))[0][0]
+    return find_classifier(model, 1).guesses(load_image(path))[0][0]
 
 
 def change(path: Path, original: np.ndarray) -> int:
@@ -119,9 +120,9 @@ def test_the_equation_shows_the_photo_and_what_was_saved(capsys, photo, monkeypa
     stretched = 127.5 + 127.5 / 2 * (saved.astype(int) - before)
     np.testing.assert_allclose(terms[1].picture, stretched, atol=0.51)
     assert set(np.unique(terms[1].picture)) <= {0, 64, 128, 191, 255}
-    victim = classifier.find(app.UNDEFENDED, 1)
+    classifier = find_classifier(app.UNDEFENDED, 1)
     assert [term.guesses for term in terms[::2]] == [
-        victim.guesses(load_image(p)) for p in (photo, "out-adversarial.png")
+        classifier.guesses(load_image(p)) for p in (photo, "out-adversarial.png")
     ]
     assert len(terms[1].guesses) == 3
     assert signs == ("+ .008 x", "=")
@@ -166,10 +167,10 @@ def test_a_target_is_reached_whatever_its_spelling(capsys, photo, target):
 
 
 def test_a_target_that_is_not_reached_is_not_a_success(capsys, photo):
-    victim = classifier.find(app.DEFENDED, 1)
+    classifier = find_classifier(app.DEFENDED, 1)
     out = text_of(capsys, photo, "--target", "church", "--model", app.DEFENDED, "--attack", "pgd", "--steps", "3")
     assert "NOT fooled" in out
-    assert victim.guesses(load_image(photo))[0][0] == "tench"
+    assert classifier.guesses(load_image(photo))[0][0] == "tench"
 
 
 @pytest.mark.parametrize(("epsilon", "levels"), [("4/255", 4), ("0.02", 5), ("1 / 64", 3), ("1/255", 1)])
@@ -277,16 +278,16 @@ def test_evaluate_where_no_photo_is_named_rightly(capsys, tmp_path):
 
 def test_a_sweep_by_hand(folder):
     """The table's numbers, worked out here photo by photo."""
-    victim, config = classifier.find(app.UNDEFENDED, 3), app.Attack()
-    photos = app.open_photos(str(folder), 100, victim)
-    found = [app.accuracy(victim, x, photos.truth) for x in app.changed(config, victim, photos)["FGSM"]]
+    classifier, config = find_classifier(app.UNDEFENDED, 3), app.Attack()
+    photos = app.open_photos(str(folder), 100, classifier)
+    found = [app.accuracy(classifier, x, photos.truth) for x in app.changed(config, classifier, photos)["FGSM"]]
     expected = []
     for level in app.SWEPT:
         right = 0
         for path in folder.iterdir():
             truth = WNIDS.index(path.name.split("_")[0])
-            picture = victim.attacker.fgsm(load_image(path)[None], [truth], level / 255)
-            right += victim.attacker.logits(picture)[0].argmax() == truth
+            picture = classifier.attacker.fgsm(load_image(path)[None], [truth], level / 255)
+            right += classifier.attacker.logits(picture)[0].argmax() == truth
         expected.append(100 * right / 8)
     assert found == pytest.approx(expected)
 
@@ -301,7 +302,7 @@ def no_network(monkeypatch):
     def too_late(*arguments):
         raise AssertionError("the long work has begun")
 
-    monkeypatch.setattr(classifier, "find", too_late)
+    monkeypatch.setattr(app, "find_classifier", too_late)
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,9 @@ from PIL import Image
 
 from apps import photo_classifier as app
 from shared import saved_models
-from shared.classifiers import classifier, imagenet
+from shared.classifiers import imagenet
 from shared.classifiers.attacks import Attacker
+from shared.classifiers.classifier import Classifier, find_classifier
 from shared.classifiers.metrics import softmax
 from shared.data.images import load_image
 from shared.data.photo_sets import Photos
@@ -307,7 +308,7 @@ def test_catastrophic_overfitting_is_told(tmp_path, tinted, monkeypatch, capsys)
 
 def test_quick_and_what_the_purpose_decides(monkeypatch, tinted):
     monkeypatch.setattr(app.settings, "begin", lambda config: config)
-    monkeypatch.setattr(app.photo_data, "open_all", lambda data, classes: [range(10_000)])
+    monkeypatch.setattr(app.photo_sets, "open_all", lambda data, classes: [range(10_000)])
     for words, epochs, size, rate, rule in (
         ({}, 8, 160, 5e-5, "kept"),
         ({"quick": True}, 2, 160, 5e-5, "kept"),
@@ -361,9 +362,9 @@ def test_evaluate_gives_every_number(tmp_path, robust, pupil, tinted, capsys):
 
 def test_the_undefended_network_chooses_among_the_same_classes():
     network = build(tiny(32, 6))
-    victim = app.victims.Victim("it", network, list(CLASSES[0]), list(CLASSES[1]), Attacker(network))
+    classifier = Classifier("it", network, list(CLASSES[0]), list(CLASSES[1]), Attacker(network))
     pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3), np.uint8)
-    few = app.among(victim, ["n00000004", "n00000001"]).logits(pixels)
+    few = app.among(classifier, ["n00000004", "n00000001"]).logits(pixels)
     np.testing.assert_allclose(few, np.asarray(network(pixels))[:, [4, 1]], atol=1e-5)
 
 
@@ -416,7 +417,7 @@ def test_help_does_not_wait_for_keras(tmp_path):
 @pytest.fixture
 def no_work(monkeypatch, no_long_work):
     """Such an input is answered before all the photos are read, too; there is nothing in the box."""
-    monkeypatch.setattr(app.photo_data, "read", no_long_work)
+    monkeypatch.setattr(app.photo_sets, "read", no_long_work)
     monkeypatch.setattr(saved_models, "MODELS", Path("nowhere"))
 
 
@@ -500,8 +501,8 @@ def test_the_shipped_models(name, classes, mebibytes):
     if not (saved_models.MODELS / name / "model.keras").is_file():
         pytest.skip("the model is not in the box yet")
     assert (saved_models.MODELS / name / "model.keras").stat().st_size <= mebibytes * 2**20
-    victim = classifier.find(name, 32)
-    assert len(victim.labels) == len(set(victim.wnids)) == classes
+    classifier = find_classifier(name, 32)
+    assert len(classifier.labels) == len(set(classifier.wnids)) == classes
     if name == app.APP:
         cat = next(path for path in app.sample_photos() if path.stem == "chelsea")
-        assert "cat" in victim.guesses(load_image(cat))[0][0]
+        assert "cat" in classifier.guesses(load_image(cat))[0][0]

@@ -20,19 +20,19 @@ def small_network():
 def adversarial_photos() -> dict:
     """What the attacks add to photos, at the network's size and through the resize of a larger photo."""
     from shared.classifiers.attacks import Attacker
-    from shared.classifiers.classifier import Victim
+    from shared.classifiers.classifier import Classifier
 
     network, labels = small_network(), np.array([0, 1, 2])
     rng = np.random.default_rng(0)
     photos = rng.integers(0, 256, (3, 12, 12, 3)).astype("uint8")
     large = rng.integers(0, 256, (1, 30, 21, 3)).astype("uint8")
     attacker = Attacker(network, batch=2)
-    victim = Victim("small", network, [], [], attacker)
+    classifier = Classifier("small", network, [], [], attacker)
     found = {
         "fgsm": (photos, attacker.fgsm(photos, labels, 3 / 255)),
         "targeted": (photos, attacker.fgsm(photos, labels, 3 / 255, targeted=True)),
         "pgd": (photos, attacker.pgd(photos, labels, 3 / 255, steps=3)),
-        "own size": (large, victim.attacker_at(large.shape[1:]).fgsm(large, labels[:1], 3 / 255)),
+        "own size": (large, classifier.attacker_at(large.shape[1:]).fgsm(large, labels[:1], 3 / 255)),
     }
     return {name: (after.astype(int) - before).tolist() for name, (before, after) in found.items()}
 
@@ -40,14 +40,14 @@ def adversarial_photos() -> dict:
 @scenario
 def shipped_network_is_attacked() -> dict:
     """FGSM on a photo, as the app makes it: what it adds, in hexadecimal (128 is nothing), by size and epsilon."""
-    from shared.classifiers import classifier
+    from shared.classifiers.classifier import find_classifier
     from shared.data.images import crop_square, load_image, sample_photos
 
-    victim = classifier.find("photo_classifier", 1)
+    classifier = find_classifier("photo_classifier", 1)
     photo = load_image(next(path for path in sample_photos() if path.stem == "chelsea"))
-    label, found = [int(victim.judge(photo).argmax())], {}
-    for original in (crop_square(photo, victim.size), photo):
-        attacker = victim.attacker_at(original.shape)
+    label, found = [int(classifier.logits_of(photo).argmax())], {}
+    for original in (crop_square(photo, classifier.size), photo):
+        attacker = classifier.attacker_at(original.shape)
         for levels, after in zip((2, 4), attacker.sweep(original[None], label, [2 / 255, 4 / 255]), strict=True):
             change = (128 + after[0].astype(int) - original).astype(np.uint8)
             found[f"{len(original)} pixels, {levels}"] = change.tobytes().hex()
