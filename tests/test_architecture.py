@@ -29,13 +29,11 @@ TOO_LONG = {
     "apps/colorizer.py",
     "apps/dqn_breakout.py",
     "apps/dqn_breakout.py:dqn",
-    "apps/gallery.py:faces",
     "apps/gan_faces.py",
     "apps/gan_faces.py:fit",
     "apps/gan_faces.py:gan_update",
     "apps/image_captioner.py",
     "apps/parts/char_rnn/writer.py:speaker",
-    "apps/parts/gallery/page.py:opened",
     "apps/photo_classifier.py",
     "apps/photo_classifier.py:fit",
     "shared/decoding/beam_search.py:_compiled",
@@ -47,9 +45,6 @@ TOO_LONG = {
     "shared/training/fit_loop.py:fit",
 }
 """Pages and functions that are too long today: no new ones, please, and soon none."""
-
-OTHERS_PARTS = {"apps/gallery.py"}
-"""Pages that still import the parts of others."""
 
 NAMES = {"PIL": "pillow", "skimage": "scikit-image"}
 """What is installed under another name than it is imported by."""
@@ -108,9 +103,7 @@ def owner(path: str) -> str | None:
 
 def test_a_page_and_its_parts_import_nothing_of_another_page():
     strange = {(path, other) for path in FILES for other in imports(path) if owner(path) and owner(other)}
-    strange = {(path, other) for path, other in strange if owner(path) != owner(other)}
-    assert sorted(pair for pair in strange if pair[0] not in OTHERS_PARTS) == []
-    assert {path for path, _ in strange} >= OTHERS_PARTS, "the list has names that it needs no more"
+    assert {(path, other) for path, other in strange if owner(path) != owner(other)} == set()
 
 
 def test_shared_knows_no_app():

@@ -1,0 +1,43 @@
+"""The tab "Fool": move epsilon; how little must change for the network to call the photo something else?"""
+
+import gradio as gr
+
+from apps import fgsm
+from shared import tabs
+from shared.classifiers.classifier import find_classifier
+from shared.data.images import crop_square
+
+TITLE, POSITION = "Fool", 40
+
+
+def show() -> None:
+    """Lay out the tab."""
+    classifier_of = tabs.load_once(fgsm.UNDEFENDED, lambda name=fgsm.UNDEFENDED: find_classifier(name, batch=1))
+    with gr.Row():
+        with gr.Column():
+            photo, sample = tabs.photo_input("coffee")
+        with gr.Column():
+            levels = gr.Slider(1, 16, 2, step=1, label="Epsilon, in 255ths")
+            method = gr.Radio(["fgsm", "pgd"], value="fgsm", label="One step (FGSM) or many (PGD)")
+            target = gr.Textbox(label="Target: the class that it should see; empty for any other", max_length=60)
+            model = gr.Dropdown(tabs.shipped(fgsm.UNDEFENDED, fgsm.DEFENDED), value=fgsm.UNDEFENDED, label="Network")
+            start = gr.Button("Attack", variant="primary")
+            adversarial = tabs.picture_output("The adversarial photo, to download", height=200)
+    sheet = tabs.picture_output("Photo + perturbation = adversarial photo", show_label=False)
+
+    @tabs.errors_shown()
+    def attack(path, levels, method, target, model):
+        photo, _ = tabs.read_photo(path)
+        wanted = tabs.checked_text(target, 60).strip() or None
+        config = fgsm.Attack(epsilon=f"{round(levels)}/255", attack=method, target=wanted)
+        fgsm.checked(config)
+        classifier = classifier_of(model)
+        goal, small = fgsm.goal_for(classifier, photo, config.target), crop_square(photo, classifier.size)
+        found = fgsm.craft(config, classifier.attacker, small, goal)
+        saved = fgsm.save(tabs.new_file("adversarial.png"), found, small, classifier, goal)
+        return fgsm.equation(config, classifier, saved, fgsm.judged_terms(classifier, photo, saved)), str(saved.path)
+
+    given, results = [photo, levels, method, target, model], [sheet, adversarial]
+    triggers = [start.click, photo.upload, levels.input, method.input, target.submit, model.input]
+    gr.on(triggers, attack, given, results, api_name="attack", **tabs.LATEST)
+    sample.then(attack, given, results, **tabs.HIDDEN)

@@ -1,0 +1,33 @@
+"""The tab "Describe": put in a photo; what is going on, and where does the network look for each word?"""
+
+import gradio as gr
+
+from apps import image_captioner
+from apps.parts.image_captioner.sheets import attention_sheet
+from shared import tabs
+
+TITLE, POSITION = "Describe", 60
+
+
+def show() -> None:
+    """Lay out the tab."""
+    captioner = tabs.load_once(image_captioner.APP, lambda: image_captioner.load(None))
+    with gr.Row():
+        with gr.Column():
+            photo, sample = tabs.photo_input("camera")
+        with gr.Column():
+            start = gr.Button("Describe it", variant="primary")
+            sentence = gr.Textbox(label="The sentence, how likely a word of it is, and where it looked for each")
+            looked = tabs.picture_output("Where it looked for each word", show_label=False)
+
+    @tabs.errors_shown()
+    def describe(path):
+        photo, _ = tabs.read_photo(path)
+        network = captioner()
+        features = network.look(network.squeezed(photo)[None])
+        best = network.write(features, image_captioner.Describe.beams, image_captioner.LENGTH_WEIGHT)[0][0]
+        sheet = attention_sheet(photo, best.words, network.attention(features[0], best))
+        return f"{best.text} ({best.score:.0%})", sheet
+
+    gr.on([start.click, photo.upload], describe, photo, [sentence, looked], api_name="describe", **tabs.LATEST)
+    sample.then(describe, photo, [sentence, looked], **tabs.HIDDEN)

@@ -1,0 +1,1 @@
+"""What apps/photo_classifier.py alone needs."""

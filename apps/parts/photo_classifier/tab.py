@@ -1,0 +1,33 @@
+"""The tab "Recognise": put in a photo; what is on it?"""
+
+import gradio as gr
+
+from apps import photo_classifier
+from shared import tabs
+from shared.classifiers.classifier import find_classifier
+
+TITLE, POSITION = "Recognise", 30
+
+
+def show() -> None:
+    """Lay out the tab."""
+    classifier_of = tabs.load_once(
+        photo_classifier.APP, lambda name=photo_classifier.APP: find_classifier(name, batch=1)
+    )
+    with gr.Row():
+        with gr.Column():
+            photo, sample = tabs.photo_input("chelsea")
+        with gr.Column():
+            networks = tabs.shipped(photo_classifier.APP, photo_classifier.ROBUST)
+            model = gr.Dropdown(networks, value=photo_classifier.APP, label="Network")
+            start = gr.Button("What is it?", variant="primary")
+            guesses = gr.Label(label="The network's guesses", num_top_classes=5)
+
+    @tabs.errors_shown()
+    def classify(path, model):
+        photo, _ = tabs.read_photo(path)
+        return dict(classifier_of(model).guesses(photo, top=5))
+
+    given = [photo, model]
+    gr.on([start.click, photo.upload, model.input], classify, given, guesses, api_name="classify", **tabs.LATEST)
+    sample.then(classify, given, guesses, **tabs.HIDDEN)
