@@ -196,7 +196,7 @@ def test_a_tab_without_its_model_says_what_the_app_says(tmp_path, monkeypatch):
     monkeypatch.setattr(saved_models, "MODELS", tmp_path)
     blocks = app.build()
     said = [block.value for block in blocks.blocks.values() if block.get_block_name() == "markdown"]
-    assert sum("in the box" in text for text in said) == len(TABS)
+    assert sum("`python apps/" in text for text in said) == len(TABS)
     assert any("train one with `python apps/gan_faces.py train`" in text for text in said)
     assert not blocks.fns, "and offers nothing else"
 

@@ -59,11 +59,11 @@ def test_what_failed_to_load_is_tried_again(box):
     assert get() == get() == "loaded"
 
 
-def test_a_model_that_is_not_in_the_box_is_missed_at_once(box):
+def test_a_model_that_is_not_shipped_is_missed_at_once(box):
     def load() -> None:
-        raise UserError("there is no model in the box yet.")
+        raise UserError("there is no model yet.")
 
-    with pytest.raises(UserError, match="in the box yet"):
+    with pytest.raises(UserError, match="no model yet"):
         tabs.load_once("gone", load)
     assert tabs.shipped("gone", "here") == ["here"]
 
