@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from apps import photo_classifier
+from apps.photo_classifier import APP, ROBUST
 from shared import tabs
 from shared.classifiers.classifier import find_classifier
 
@@ -11,15 +11,12 @@ TITLE, POSITION = "Recognise", 30
 
 def show() -> None:
     """Lay out the tab."""
-    classifier_of = tabs.load_once(
-        photo_classifier.APP, lambda name=photo_classifier.APP: find_classifier(name, batch=1)
-    )
+    classifier_of = tabs.load_once(APP, lambda name=APP: find_classifier(name, batch=1))
     with gr.Row():
         with gr.Column():
             photo, sample = tabs.photo_input("chelsea")
         with gr.Column():
-            networks = tabs.shipped(photo_classifier.APP, photo_classifier.ROBUST)
-            model = gr.Dropdown(networks, value=photo_classifier.APP, label="Network")
+            model = gr.Dropdown(tabs.shipped(APP, ROBUST), value=APP, label="Network")
             start = gr.Button("What is it?", variant="primary")
             guesses = gr.Label(label="The network's guesses", num_top_classes=5)
 
