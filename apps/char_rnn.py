@@ -226,20 +226,20 @@ def fit(config: Train, text: str) -> float:
     say(f"{len(text):,} characters, {len(alphabet):,} symbols; {shipped.count_params():,} parameters.")
     measure, speak = block_judge(shipped), speaker(shipped)
 
-    def judge() -> float:
+    def validate() -> float:
         shipped.set_weights([variable.numpy() for variable in network.trainable_variables])
         sample, _ = collect(speak(alphabet.encode(alphabet.start), 240, np.random.default_rng(config.seed), 0.8))
         print(f"\n{'-' * 60}\n{alphabet.decode(sample)}")
         return float(measure(held_out).mean())
 
-    def keep(epoch: int, loss: float) -> None:
+    def save_best(epoch: int, loss: float) -> None:
         saved_models.save(
             shipped, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, vocabulary=alphabet.symbols)
         )
 
     batches = partial(windows, ids, config)
     return fit_loop.fit(
-        network, batches, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
+        network, batches, validate, save_best, config.run, epochs=config.epochs, steps=steps, resume=config.resume
     )
 
 

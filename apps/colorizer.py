@@ -302,7 +302,7 @@ def fit(config: Train, learned: np.ndarray, held: np.ndarray, network: keras.Mod
     painter, shown = Painter(twin, method.chroma, config.size), [lab_photos.unpack(photo) for photo in held[:8]]
     say(f"{len(learned):,} photos to learn from; {network.count_params():,} parameters.")
 
-    def judge() -> float:
+    def validate() -> float:
         twin.set_weights(network.get_weights())
         rows = [*map(one_colour, shown), *map(painter, shown), *shown]
         pictures.save_image(config.run / "samples.png", pictures.grid(rows, len(shown)))
@@ -310,12 +310,12 @@ def fit(config: Train, learned: np.ndarray, held: np.ndarray, network: keras.Mod
         pairs = (lab_photos.pairs(list(part), config.size, STRIDE) for part in parts)
         return float(np.mean([np.asarray(error(*pair)).mean() for pair in pairs]))
 
-    def keep(epoch: int, loss: float) -> None:
+    def save_best(epoch: int, loss: float) -> None:
         saved_models.save(twin, config.run, asdict(config) | {"epoch": epoch, "val_loss": loss} | method.record())
 
     batches = partial(lab_photos.batches, learned, **crops)
     return fit_loop.fit(
-        network, batches, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
+        network, batches, validate, save_best, config.run, epochs=config.epochs, steps=steps, resume=config.resume
     )
 
 

@@ -378,23 +378,23 @@ def fit(config: Train) -> float:
         rng = np.random.default_rng([config.seed, steps])  # the emulators restart on resume, and so do the dice
         return ALGORITHMS[config.algorithm](config, games, network, optimizer, rng, steps)
 
-    def judge() -> float:
+    def validate() -> float:
         with averaged(network, optimizer):
             return float(protocol_scores(policy, config.game, NATURE, 32, config.seed + 10_000).mean())
 
-    def keep(steps: int, score: float) -> None:
+    def save_best(steps: int, score: float) -> None:
         with averaged(network, optimizer):
             saved_models.save(network, config.run, asdict(config) | {"trained_steps": steps, "score": score})
 
     return custom_loop.train(
         learner,
         {"network": network, "optimizer": optimizer},
+        validate,
+        save_best,
         config.run,
         total=config.steps,
         unit="agent steps",
-        judge=judge,
-        judge_every=config.evaluate_every,
-        keep=keep,
+        validate_every=config.evaluate_every,
         resume=config.resume,
         checkpoint_minutes=config.checkpoint_minutes,
         plot=(("training_score", "score"), "loss", "value"),

@@ -126,7 +126,7 @@ class Train:
     """auto takes mixed_bfloat16 where the processor is fast at it."""
     replicas: int = 1
     """GPUs (or other devices) that share each batch."""
-    judge_every: int = 50_000
+    validate_every: int = 50_000
     """Photos between two measurements of the kernel distance."""
     sheet_every: int = 10_000
     """Photos between two sheets of samples, which together are the film."""
@@ -296,9 +296,9 @@ def batch_of(faces: np.ndarray, config: Train, step: int) -> tuple[np.ndarray, .
 def checked(config: Train) -> Train:
     """The settings to train with, or a UserError."""
     if config.quick:
-        config = replace(config, images=40_000, judge_every=20_000, sheet_every=2_000, average=0.1)
+        config = replace(config, images=40_000, validate_every=20_000, sheet_every=2_000, average=0.1)
     config = settings.resumed(config)
-    cli.check(config, "images judge_every sheet_every", 1, 10**12)
+    cli.check(config, "images validate_every sheet_every", 1, 10**12)
     cli.check(config, "batch latent width critic_width penalty_every replicas", 1, 65_536)
     cli.check(config, "crop learning_rate average", 1e-9, 1.0)
     cli.check(config, "penalty", 0.0, 1e6)
@@ -379,7 +379,7 @@ def fit(config: Train, faces: np.ndarray, held_out: np.ndarray) -> float:
         with averaged(g, g_opt):
             save_sheet(config.run / "sheets" / f"{seen:09d}.jpg", paint(fixed[:64]))
 
-    def judge() -> float:
+    def validate() -> float:
         with averaged(g, g_opt):
             painted = features(paint(fixed))
         distance, _ = distances.kernel_distance(painted, reference)
@@ -389,19 +389,19 @@ def fit(config: Train, faces: np.ndarray, held_out: np.ndarray) -> float:
             say(f"warning: {trouble}")
         return -distance
 
-    def keep(seen: int, score: float) -> None:
+    def save_best(seen: int, score: float) -> None:
         with averaged(g, g_opt):
             saved_models.save(g, config.run, asdict(config) | {"trained_images": seen, f"kd_{kind}": -score})
 
     return custom_loop.train(
         partial(learner, config, faces, owners, sheet, hits),
         dict(zip(("generator", "critic", "generator_optimizer", "critic_optimizer"), owners, strict=True)),
+        validate,
+        save_best,
         config.run,
         total=config.images,
         unit="photos",
-        judge=judge,
-        judge_every=config.judge_every,
-        keep=keep,
+        validate_every=config.validate_every,
         resume=config.resume,
         checkpoint_minutes=config.checkpoint_minutes,
         plot=("score", ("critic_loss", "generator_loss"), "critic_right", ("critic_gradient", "generator_gradient")),

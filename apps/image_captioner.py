@@ -271,19 +271,19 @@ class Course:
             rows = {"batch": config.batch, "length": PACKED, "longest": config.longest, "seed": config.seed}
             return lessons(view, self.lessons, **rows, epoch=epoch)
 
-        def judge() -> float:
+        def validate() -> float:
             captions = [best.words for best, *_ in self.captioner.write(look(), beams=1)]
             print("", *(" ".join(captions[n]) for n in spread(len(captions), 4)), sep="\n  ")
             return self.cider.mean(captions)
 
-        def keep(epoch: int, cider: float) -> None:
-            if cider > self.best:
+        def save_best(epoch: int, cider: float) -> None:
+            if cider >= self.best:
                 self.best = cider
                 record = {"epoch": epoch, "cider": cider, "vocabulary": self.captioner.vocabulary.known}
                 saved_models.save(self.captioner.network, config.run, asdict(config) | record)
 
-        course = {"epochs": epochs, "steps": steps, "judge": judge, "keep": keep, "resume": config.resume}
-        self.best = max(self.best, fit_loop.fit(learner, batches, folder, **course, score="cider"))
+        course = {"epochs": epochs, "steps": steps, "metric": "cider", "resume": config.resume}
+        self.best = max(self.best, fit_loop.fit(learner, batches, validate, save_best, folder, **course))
         return self.best
 
 

@@ -293,19 +293,19 @@ def fit(config: Train, data: photo_sets.Photos, held: photo_sets.Photos) -> floa
     began_with, mean = network.get_weights(), photo_network(config.size, len(rows))
     measure = judge_of(mean, teacher, config, held)
 
-    def judge() -> float:
+    def validate() -> float:
         pairs = zip(began_with, network.get_weights(), strict=True)
         mean.set_weights([(1 - config.mix) * old + config.mix * new for old, new in pairs])
         return measure()
 
-    def keep(epoch: int, loss: float) -> None:
+    def save_best(epoch: int, loss: float) -> None:
         saved_models.save(
             mean, config.run, dict(asdict(config), epoch=epoch, val_loss=loss, labels=labels, wnids=wnids)
         )
 
     lessons = partial(batches, data, teacher, config)
     return fit_loop.fit(
-        student, lessons, config.run, epochs=config.epochs, steps=steps, judge=judge, keep=keep, resume=config.resume
+        student, lessons, validate, save_best, config.run, epochs=config.epochs, steps=steps, resume=config.resume
     )
 
 

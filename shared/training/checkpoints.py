@@ -21,16 +21,11 @@ import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from shared.errors import UserError
-
-if TYPE_CHECKING:
-    import keras
-
-    from shared.training.interrupt import Interruption
 
 COMPLETE, TEMPORARY = re.compile(r"\d{6,}-step-\d+"), ".tmp-"
 
@@ -134,50 +129,6 @@ class Checkpoints:
             doomed = path.with_name(f"{TEMPORARY}{path.name}")
             os.replace(path, doomed)  # so that a half-deleted one never looks complete
             shutil.rmtree(doomed, ignore_errors=True)
-
-
-def fit_checkpoint(
-    folder: str | Path, model: keras.Model, resume: bool = False, stop: Interruption | None = None, keep: int = 2
-) -> keras.callbacks.Callback:
-    """A callback that checkpoints `model.fit` at the end of every epoch: weights, seeds, optimizer, averages.
-
-        checkpoint = fit_checkpoint(run / "checkpoints", model, config.resume, stop)
-        first = checkpoint.initial_epoch
-        data = batches(config.seed, first)
-        model.fit(data, epochs=config.epochs, initial_epoch=first, callbacks=[checkpoint, ...], shuffle=False)
-
-    Resuming equals no interruption bit for bit if an epoch's data depend on the seed and the epoch's number only; fit's
-    own shuffle=True does not do that, and reorders the batches of a PyDataset too. Let this be the first callback, so
-    that no other one has changed the weights yet, as SwapEMAWeights does.
-
-    Args:
-        folder: where `Checkpoints` writes.
-        model: compiled and built; its optimizer is built here if need be.
-        resume: restore the newest checkpoint, now. `initial_epoch` of the callback says where to go on: 0 if none.
-        stop: from `runlog.interruptible()`: a first Ctrl-C leaves `fit` after the current batch, with exit code 130.
-            The epoch it cuts short is trained again on resume.
-        keep: how many checkpoints stay on the disk.
-    """
-    import keras
-
-    if not model.built or not model.optimizer:
-        raise ValueError("Compile and build the model before fit_checkpoint(), so that there is state to restore.")
-    if not model.optimizer.built:
-        model.optimizer.build(model.trainable_variables)
-    checkpoints = Checkpoints(folder, {"model": model, "optimizer": model.optimizer}, keep)
-    state = checkpoints.restore() if resume else None
-
-    class FitCheckpoint(keras.callbacks.Callback):
-        initial_epoch: int = state["step"] if state else 0
-
-        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-            if stop is not None and stop.stop_requested:
-                stop.leave()
-
-        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-            checkpoints.save(epoch + 1)
-
-    return FitCheckpoint()
 
 
 def _variables_of(owner: Any) -> list:

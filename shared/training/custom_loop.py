@@ -1,14 +1,16 @@
-"""The loop around a learner that is not `model.fit`: record, judge, keep the best, checkpoint, stop, resume."""
+"""The loop around a learner that is not `model.fit`: record, validate, save the best, checkpoint, stop, resume."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from shared.training.best import BestKeeper
 from shared.training.checkpoints import Checkpoints
-from shared.training.interrupt import interruptible
+from shared.training.interrupt import Interruption, interruptible
 from shared.training.run_log import RunLog
 
 Learner = Iterator[tuple[int, dict[str, float]]]
@@ -18,18 +20,21 @@ Learner = Iterator[tuple[int, dict[str, float]]]
 def train(
     learner: Callable[[int], Learner],
     owners: Mapping[str, Any],
+    validate: Callable[[], float],
+    save_best: Callable[[int, float], None],
     folder: Path,
     *,
     total: int,
     unit: str,
-    judge: Callable[[], float],
-    judge_every: int,
-    keep: Callable[[int, float], None],
+    validate_every: int,
+    metric: str = "score",
     resume: bool = False,
     checkpoint_minutes: float = 2.0,
     plot: tuple[str | tuple[str, ...], ...] = ("score",),
 ) -> float:
-    """Drive a learner to its last step and return the best score.
+    """Drive a learner to its last step; return the best of what `validate` gave.
+
+    It leaves as `fit_loop.fit` does. `validate`, `save_best`, `metric` and `resume` are as in `BestKeeper`.
 
     Args:
         learner: given the steps done, it goes on from there; it keeps no state but what `owners` hold.
@@ -37,44 +42,40 @@ def train(
         folder: of the run: metrics.jsonl, curve.png, checkpoints/.
         total: steps to learn for.
         unit: what a step is, in the plural.
-        judge: scores the network as it stands; more is better. Logged as "score".
-        judge_every: steps between two judgements; there is one at the end, too.
-        keep: called with steps and score when the score is the best so far; saves the model.
-        resume: go on from the newest checkpoint in `folder`.
-        checkpoint_minutes: minutes between two checkpoints, at most; there is one after each judgement, too.
+        validate_every: steps between two validations; there is one at the end, too.
+        checkpoint_minutes: minutes between two checkpoints, at most; there is one after each validation, too.
         plot: the panels of the curve, as in `RunLog.plot`.
-
-    Raises:
-        SystemExit: with 130, when Ctrl-C or SIGTERM asked to stop, and all is saved.
-        TrainingDiverged: a loss is NaN or infinite.
     """
-    checkpoints = Checkpoints(folder / "checkpoints", owners)
-    before = checkpoints.restore() if resume else None
-    done, best = (before["step"], before["best"]) if before else (0, None)
-    due_s = time.monotonic() + 60 * checkpoint_minutes
-    due_steps = _next_multiple(done, judge_every)
-    with interruptible() as stop, RunLog(folder, total, unit, done if before else None) as log:
-        for steps, metrics in learner(done):
-            finished = steps >= total
-            judging = finished or steps >= due_steps
-            if judging:
-                metrics["score"], due_steps = judge(), _next_multiple(steps, judge_every)
-            log.log(steps, **metrics)  # raises if the training has diverged: such a network is not kept
-            if judging and (best is None or metrics["score"] >= best):
-                best = metrics["score"]
-                keep(steps, best)
-            # After a judgement always: after a crash, the best model kept is not to be replaced by a worse one.
-            if judging or stop.stop_requested or time.monotonic() >= due_s:
-                checkpoints.save(steps, {"best": best})
-                due_s = time.monotonic() + 60 * checkpoint_minutes
-            if finished or stop.stop_requested:
-                break
+    best = BestKeeper(Checkpoints(folder / "checkpoints", owners), validate, save_best, metric, resume)
+    with interruptible() as stop, RunLog(folder, total, unit, best.resumed_step) as log:
+        done = _drive(learner, best, log, stop, validate_every, checkpoint_minutes)
     log.plot(*plot)
-    if stop.stop_requested and not finished:
+    if done < total:
         stop.leave()
-    assert best is not None, "the last step is judged"
-    return float(best)
+    return best.value
 
 
-def _next_multiple(steps: int, of: int) -> int:
-    return (steps // of + 1) * of
+def _drive(
+    learner: Callable[[int], Learner],
+    best: BestKeeper,
+    log: RunLog,
+    stop: Interruption,
+    validate_every: int,
+    checkpoint_minutes: float,
+) -> int:
+    """Learn to the last step, or until somebody asks to stop; return the steps done."""
+    done = best.resumed_step or 0
+    for steps, metrics in learner(done):
+        finished = steps >= log.total
+        validating = finished or steps // validate_every > done // validate_every
+        done = steps
+        if validating:
+            best.measure(steps, metrics, partial(log.log, steps))
+        else:
+            log.log(steps, **metrics)
+        stopping = stop.stop_requested  # read once: what is asked for from here on waits for the next turn
+        if not validating and (stopping or time.monotonic() >= best.saved_s + 60 * checkpoint_minutes):
+            best.checkpoint(steps)
+        if finished or stopping:
+            break
+    return done

@@ -40,7 +40,11 @@ def adamw(
 
 @contextmanager
 def averaged(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Iterator[None]:
-    """Put the averages that the network's optimizer keeps in the place of the weights, for the block.
+    """Put the averages that the network's optimizer keeps in the place of the weights, for a block, or a function.
+
+        with averaged(network, optimizer):
+            network.save(path)
+        save = averaged(network, optimizer)(save)  # from here on every call is such a block
 
     Keras' own SwapEMAWeights swaps by adding and subtracting on TensorFlow; what that rounds off, a resumed training
     would not have lost.

@@ -8,7 +8,8 @@
                 checkpoints.save(step + 1)
                 stop.leave()
     log.plot("loss", "mean_return")
-With `model.fit`, the callback `fit_log` does the same.
+
+Both drivers, `fit_loop` and `custom_loop`, do this for an app.
 """
 
 from __future__ import annotations
@@ -23,14 +24,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from shared.drawing.curves import draw_curves
 from shared.errors import UserError
 from shared.files import write_atomically
-
-if TYPE_CHECKING:
-    import keras
 
 BAR_EVERY_S, LINE_EVERY_S = 0.5, 30.0
 METRICS_SHOWN = 4
@@ -129,27 +127,6 @@ class RunLog:
         left = f", {_clock(missing / pace)} left" if missing and pace > 0 else ""
         shown = [f"{name} {value:.4g}" for name, value in self._latest.items() if value is not None][:METRICS_SHOWN]
         return "  ".join([f"{self._step:,}/{self.total:,} {self.unit}  {_clock(self.time_s)}{left}", *shown])
-
-
-def fit_log(log: RunLog, batches_per_epoch: int, every: int = 10) -> keras.callbacks.Callback:
-    """A callback that logs `model.fit`: the running means every few batches, validation at the end of an epoch.
-
-    A step of `log` is one batch: RunLog(run, epochs * batches, "batches", initial_epoch * batches). Use fit(verbose=0).
-    """
-    import keras
-
-    class FitLog(keras.callbacks.Callback):
-        def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-            self.step_before = epoch * batches_per_epoch
-
-        def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
-            if (batch + 1) % every == 0:
-                log.log(self.step_before + batch + 1, **(logs or {}))
-
-        def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-            log.log((epoch + 1) * batches_per_epoch, **(logs or {}))
-
-    return FitLog()
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:

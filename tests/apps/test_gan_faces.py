@@ -20,7 +20,9 @@ from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, data, results
 
 ROOT = Path(__file__).parents[2]
-TINY = "--width 2 --critic-width 2 --latent 6 --batch 4 --images 512 --judge-every 128 --sheet-every 128 --average 0.2"
+TINY = (
+    "--width 2 --critic-width 2 --latent 6 --batch 4 --images 512 --validate-every 128 --sheet-every 128 --average 0.2"
+)
 
 COMMAND = Command(app, "paint", ("Loading ", "Skipped "))
 main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence

@@ -19,7 +19,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.training import checkpoints
-from shared.training.checkpoints import Checkpoints, fit_checkpoint
+from shared.training.checkpoints import Checkpoints
 
 ROOT = Path(__file__).parents[3]
 
@@ -175,7 +175,7 @@ def test_interrupted_before_the_rename(tmp_path, monkeypatch, error):
     def interrupted(*paths):
         raise error
 
-    monkeypatch.setattr(checkpoints.os, "replace", interrupted)
+    monkeypatch.setattr(os, "replace", interrupted)
     set_to(model, 3)
     with pytest.raises(KeyboardInterrupt if error is KeyboardInterrupt else UserError):
         checkpoints.save(3)
@@ -275,7 +275,7 @@ def full_disk(file, **arrays):
 
 def test_a_full_disk(tmp_path, monkeypatch):
     checkpoints, _ = filled(tmp_path)
-    monkeypatch.setattr(checkpoints.np, "savez", full_disk)
+    monkeypatch.setattr(np, "savez", full_disk)
     with pytest.raises(UserError, match="The disk is full") as caught:
         checkpoints.save(3)
     assert str(tmp_path) in str(caught.value)
@@ -292,7 +292,7 @@ def test_a_folder_that_cannot_be_made(tmp_path):
 
 WRITER = """
 import sys
-from tests.shared.test_checkpoints import Checkpoints, owner, set_to
+from tests.shared.training.test_checkpoints import Checkpoints, owner, set_to
 model = owner(0, [0] * 100_000)
 checkpoints = Checkpoints(sys.argv[1], {"model": model})
 step = (checkpoints.restore() or {"step": 0})["step"]
@@ -381,74 +381,6 @@ def assert_same_state(owners, others) -> None:
     assert len(pairs) > 20
     for ours, theirs in pairs:
         assert np.asarray(ours).tobytes() == np.asarray(theirs).tobytes(), ours.path
-
-
-def fit(folder: Path, epochs: int, seed: int, resume: bool = False, stop=None, callbacks=()):
-    """Train with model.fit; an epoch's batches depend on its number only. Returns the model."""
-    import keras
-
-    class Batches(keras.utils.PyDataset):
-        def __init__(self, epoch: int):
-            super().__init__()
-            self.epoch = epoch
-
-        def __len__(self) -> int:
-            return 4
-
-        def __getitem__(self, batch: int):
-            x = np.random.default_rng([self.epoch, batch]).normal(size=(8, 4)).astype("float32")
-            return x, x[:, :1]
-
-        def on_epoch_end(self) -> None:
-            self.epoch += 1
-
-    keras.utils.set_random_seed(seed)
-    layers = [keras.layers.Dense(8, "relu"), keras.layers.BatchNormalization(), keras.layers.Dropout(0.3, seed=seed)]
-    model = keras.Sequential([keras.Input((4,)), *layers, keras.layers.Dense(1)])
-    model.compile(keras.optimizers.AdamW(0.01, use_ema=True, ema_momentum=0.9), "mse", jit_compile=False)
-    checkpoint = fit_checkpoint(folder, model, resume, stop)
-    first = checkpoint.initial_epoch
-    callbacks = [checkpoint, *callbacks]
-    model.fit(Batches(first), epochs=epochs, initial_epoch=first, callbacks=callbacks, shuffle=False, verbose=0)
-    return model
-
-
-def test_a_resumed_fit_equals_an_uninterrupted_one(tmp_path):
-    whole = fit(tmp_path / "whole", 4, seed=1)
-    fit(tmp_path / "parts", 2, seed=1)
-    parts = fit(tmp_path / "parts", 4, seed=2, resume=True)
-    assert_same_state([whole, whole.optimizer], [parts, parts.optimizer])
-    finished = fit(tmp_path / "parts", 4, seed=3, resume=True)
-    assert_same_state([whole, whole.optimizer], [finished, finished.optimizer])
-
-
-def test_ctrl_c_in_fit_repeats_the_epoch_it_cut_short(tmp_path):
-    import keras
-
-    from shared.training.interrupt import Interruption
-
-    whole, stop = fit(tmp_path / "whole", 4, seed=1), Interruption()
-    steps = iter(range(100))
-
-    class CtrlC(keras.callbacks.Callback):
-        def on_train_batch_begin(self, batch, logs=None):
-            stop.stop_requested = next(steps) == 9  # in the third epoch
-
-    with pytest.raises(SystemExit, match="130"):
-        fit(tmp_path / "parts", 4, seed=1, stop=stop, callbacks=[CtrlC()])
-    assert [path.name for path in sorted((tmp_path / "parts").iterdir())] == ["000001-step-1", "000002-step-2"]
-    parts = fit(tmp_path / "parts", 4, seed=2, resume=True)
-    assert_same_state([whole, whole.optimizer], [parts, parts.optimizer])
-
-
-def test_fit_log(tmp_path):
-    from shared.training.run_log import RunLog, fit_log
-
-    with RunLog(tmp_path, 8, "batches") as log:
-        fit(tmp_path / "checkpoints", 2, seed=1, callbacks=[fit_log(log, batches_per_epoch=4, every=2)])
-    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert [line["step"] for line in lines] == [2, 4, 4, 6, 8, 8]
-    assert all(line["loss"] > 0 for line in lines)
 
 
 def test_no_heavy_imports():

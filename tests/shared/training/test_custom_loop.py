@@ -13,11 +13,11 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from tests.shared.test_checkpoints import owner
 
 from shared.training import custom_loop
 from shared.training.checkpoints import Checkpoints
 from shared.training.run_log import TrainingDiverged
+from tests.shared.training.test_checkpoints import owner
 
 ROOT = Path(__file__).parents[3]
 STEPS = 10  # in one turn of the learner
@@ -30,8 +30,8 @@ class Training:
         self.folder, self.model = folder, owner(0, [0, 0, 0])
         self.scores, self.on_turn, self.loss = scores, on_turn, loss
         self.began_at: list[int] = []
-        self.judged: list[int] = []
-        self.kept: list[tuple[int, float]] = []
+        self.validated: list[int] = []
+        self.saved: list[tuple[int, float]] = []
 
     def learner(self, steps: int) -> custom_loop.Learner:
         self.began_at.append(steps)
@@ -43,23 +43,25 @@ class Training:
             self.on_turn(steps)
             yield steps, {"loss": self.loss(steps)}
 
-    def judge(self) -> float:
-        self.judged.append(self.steps)
-        return float(self.scores[len(self.judged) - 1] if self.scores else self.steps)
+    def validate(self) -> float:
+        self.validated.append(self.steps)
+        return float(self.scores[len(self.validated) - 1] if self.scores else self.steps)
 
-    def run(self, total: int = 100, judge_every: int = 30, **options) -> float:
-        keep = lambda steps, score: self.kept.append((steps, score))  # noqa: E731
+    def save_best(self, steps: int, score: float) -> None:
+        self.saved.append((steps, score))
+
+    def run(self, total: int = 100, validate_every: int = 30, **options) -> float:
         options = {"checkpoint_minutes": 1000.0, "plot": ("score", "loss"), **options}
         owners = {"model": self.model}
         return custom_loop.train(
             self.learner,
             owners,
+            self.validate,
+            self.save_best,
             self.folder,
             total=total,
             unit="steps",
-            judge=self.judge,
-            judge_every=judge_every,
-            keep=keep,
+            validate_every=validate_every,
             **options,
         )
 
@@ -75,35 +77,35 @@ def checkpoint(folder: Path) -> dict | None:
     return Checkpoints(folder / "checkpoints", {"model": owner(0, [0, 0, 0])}).restore()
 
 
-# ------------------------------------------------------------------------------------------- judge and keep
+# ------------------------------------------------------------------------------------------- validate and save
 
 
-def test_judged_at_every_multiple_and_at_the_end(tmp_path):
+def test_validated_at_every_multiple_and_at_the_end(tmp_path):
     training = Training(tmp_path)
-    training.run(total=100, judge_every=30)
-    assert training.judged == [30, 60, 90, 100]
+    training.run(total=100, validate_every=30)
+    assert training.validated == [30, 60, 90, 100]
     lines = records(tmp_path)
     assert [line["step"] for line in lines] == list(range(10, 101, 10))
     assert [line["step"] for line in lines if "score" in line] == [30, 60, 90, 100]
     assert all("loss" in line for line in lines)
 
 
-def test_judged_once_where_a_turn_passes_several_multiples(tmp_path):
+def test_validated_once_where_a_turn_passes_several_multiples(tmp_path):
     training = Training(tmp_path)
-    training.run(total=45, judge_every=3)
-    assert training.judged == [10, 20, 30, 40, 50]
+    training.run(total=45, validate_every=3)
+    assert training.validated == [10, 20, 30, 40, 50]
 
 
-def test_the_best_is_kept(tmp_path):
+def test_the_best_is_saved(tmp_path):
     training = Training(tmp_path, scores=[1, 5, 3, 4])
     assert training.run() == 5.0
-    assert training.kept == [(30, 1.0), (60, 5.0)]
+    assert training.saved == [(30, 1.0), (60, 5.0)]
 
 
-def test_of_equals_the_later_is_kept(tmp_path):
+def test_of_equal_scores_the_later_is_saved(tmp_path):
     training = Training(tmp_path, scores=[0, 0, 0, 0])
     assert training.run() == 0.0
-    assert training.kept[-1] == (100, 0.0), "the last one has learned longest"
+    assert training.saved[-1] == (100, 0.0), "the last one has learned longest"
 
 
 def test_the_end_leaves_a_checkpoint_and_a_curve(tmp_path):
@@ -134,10 +136,10 @@ def test_ctrl_c_saves_and_exits_with_130(tmp_path, capsys, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
-def test_ctrl_c_before_the_first_judgement(tmp_path):
+def test_ctrl_c_before_the_first_validation(tmp_path):
     with pytest.raises(SystemExit, match="130"):
         Training(tmp_path, on_turn=interrupt_at(10)).run()
-    assert checkpoint(tmp_path) == {"step": 10, "best": None}
+    assert checkpoint(tmp_path) == {"step": 10, "best": -np.inf}
     resumed = Training(tmp_path, scores=[-3, -2, -1, -4])
     assert resumed.run(resume=True) == -1.0
 
@@ -168,8 +170,10 @@ def test_a_resumed_training_equals_an_uninterrupted_one(tmp_path, stop_at):
     second.run(resume=True)
     assert second.began_at == [stop_at]
     assert second.state() == whole.state()
-    assert first.judged + second.judged == whole.judged
-    assert [line["step"] for line in records(tmp_path / "parts")] == list(range(10, 101, 10))
+    assert first.validated + second.validated == whole.validated
+    logged = [[(line["step"], line.get("score")) for line in records(tmp_path / run)] for run in ("parts", "whole")]
+    assert logged[0] == logged[1]
+    assert [step for step, _ in logged[0]] == list(range(10, 101, 10))
 
 
 def test_the_best_score_is_remembered_across_a_resume(tmp_path):
@@ -177,19 +181,39 @@ def test_the_best_score_is_remembered_across_a_resume(tmp_path):
         Training(tmp_path, scores=[50], on_turn=interrupt_at(40)).run()
     resumed = Training(tmp_path, scores=[20, 30, 40])
     assert resumed.run(resume=True) == 50.0
-    assert resumed.kept == [], "nothing better than before the stop"
+    assert resumed.saved == [], "nothing better than before the stop"
 
 
-def test_a_crash_after_keeping_the_best_does_not_replace_it_with_worse(tmp_path):
+def test_a_crash_after_saving_the_best_does_not_replace_it_with_worse(tmp_path):
     def crash(steps: int) -> None:
         if steps == 50:
             raise RuntimeError("the power is gone")
 
     with pytest.raises(RuntimeError):
         Training(tmp_path, scores=[80], on_turn=crash).run()
-    resumed = Training(tmp_path, scores=[20, 30, 40, 50])  # emulators restart: the same step may be judged differently
+    resumed = Training(tmp_path, scores=[20, 30, 40, 50])  # emulators restart: the same step may score differently
     assert resumed.run(resume=True) == 80.0
-    assert resumed.kept == []
+    assert resumed.saved == []
+
+
+def test_a_kill_between_saving_the_best_and_the_checkpoint(tmp_path, monkeypatch):
+    def killed(checkpoints: Checkpoints, step: int, extra: dict) -> None:
+        raise KeyboardInterrupt
+
+    whole = Training(tmp_path / "whole")
+    whole.run(metric="loss_held_out")
+    first = Training(tmp_path / "parts", on_turn=interrupt_at(40))
+    with pytest.raises(SystemExit):
+        first.run(metric="loss_held_out")
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(Checkpoints, "save", killed)
+        Training(tmp_path / "parts").run(resume=True, metric="loss_held_out")
+    again = Training(tmp_path / "parts")
+    assert again.run(resume=True, metric="loss_held_out") == 30.0, "of a loss less is better"
+    assert again.validated == [60, 90, 100]
+    assert (again.saved, again.state()) == ([], whole.state())
+    scores = [[line.get("loss_held_out") for line in records(tmp_path / run)] for run in ("parts", "whole")]
+    assert scores[0] == scores[1] == [None, None, 30, None, None, 60, None, None, 90, 100]
 
 
 def test_resume_before_the_first_checkpoint_begins_anew(tmp_path):
@@ -203,7 +227,7 @@ def test_resume_of_a_finished_training_ends_soon(tmp_path):
     again = Training(tmp_path)
     again.run(resume=True)
     assert again.began_at == [100]
-    assert again.judged == [110]
+    assert again.validated == [110]
 
 
 def test_without_resume_the_old_record_is_replaced(tmp_path):
@@ -228,9 +252,9 @@ def test_checkpoints_come_at_their_interval(tmp_path, monkeypatch):
     def save(checkpoints: Checkpoints, step: int, extra: dict) -> None:
         saved.append(step)
 
-    monkeypatch.setattr(custom_loop, "time", SimpleNamespace(monotonic=lambda: clock.now_s))
+    monkeypatch.setattr(time, "monotonic", lambda: clock.now_s)
     monkeypatch.setattr(Checkpoints, "save", save)
-    Training(tmp_path, on_turn=one_turn_takes_30_seconds).run(judge_every=1000, checkpoint_minutes=2.0)
+    Training(tmp_path, on_turn=one_turn_takes_30_seconds).run(validate_every=1000, checkpoint_minutes=2.0)
     assert saved == [40, 80, 100]
 
 
@@ -244,23 +268,20 @@ def test_a_diverged_training_stops_and_leaves_the_checkpoint_before(tmp_path):
 CRASHING = """
 import sys, time
 from pathlib import Path
-from shared.cli import write_atomically
-from tests.shared.test_loop import Training
+from shared.files import write_atomically
+from tests.shared.training.test_custom_loop import Training
 
 class Slow(Training):
     def __init__(self, folder):
         super().__init__(folder, on_turn=lambda steps: time.sleep(0.001))
 
-folder = Path(sys.argv[1])
-training = Slow(folder)
+    def save_best(self, steps, score):
+        with write_atomically(self.folder / "model.txt") as temporary:
+            temporary.write_text(f"{score:.0f} " * 20_000)
 
-def keep(steps, score):
-    with write_atomically(folder / "model.txt") as temporary:
-        temporary.write_text(f"{score:.0f} " * 20_000)
-
-training.kept = type("Kept", (), {"append": staticmethod(lambda pair: keep(*pair))})
+training = Slow(Path(sys.argv[1]))
 print("ready", flush=True)
-training.run(total=10**9, judge_every=50, checkpoint_minutes=1e-9, resume=True)
+training.run(total=10**9, validate_every=50, checkpoint_minutes=1e-9, resume=True)
 """
 
 
