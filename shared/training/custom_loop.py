@@ -65,6 +65,8 @@ def _drive(
 ) -> int:
     """Learn to the last step, or until somebody asks to stop; return the steps done."""
     done = best.resumed_step or 0
+    if done >= log.total:
+        return done
     for steps, metrics in learner(done):
         finished = steps >= log.total
         validating = finished or steps // validate_every > done // validate_every

@@ -222,12 +222,12 @@ def test_resume_before_the_first_checkpoint_begins_anew(tmp_path):
     assert training.began_at == [0]
 
 
-def test_resume_of_a_finished_training_ends_soon(tmp_path):
-    Training(tmp_path).run()
+def test_resume_of_a_finished_training_ends_at_once(tmp_path):
+    training = Training(tmp_path, scores=[1, 5, 3, 4])
+    training.run()
     again = Training(tmp_path)
-    again.run(resume=True)
-    assert again.began_at == [100]
-    assert again.validated == [110]
+    assert again.run(resume=True) == 5.0
+    assert (again.began_at, again.validated, again.state()) == ([], [], training.state())
 
 
 def test_without_resume_the_old_record_is_replaced(tmp_path):
