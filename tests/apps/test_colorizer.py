@@ -244,7 +244,7 @@ def test_what_it_learned_is_nearer_to_the_original_than_grey(trained, tmp_path):
 def test_resuming_equals_no_interruption(album, tmp_path, monkeypatch, capsys):
     words = ["train", "--data", album, *TINY, "--epochs", 3]
     assert main(*words, "--run", "whole") == 0
-    calls, real = [], app.media.save_image
+    calls, real = [], app.pictures.save_image
 
     def interrupted(*arguments, **options):
         calls.append(1)
@@ -252,9 +252,9 @@ def test_resuming_equals_no_interruption(album, tmp_path, monkeypatch, capsys):
             raise KeyboardInterrupt
         return real(*arguments, **options)
 
-    monkeypatch.setattr(app.media, "save_image", interrupted)
+    monkeypatch.setattr(app.pictures, "save_image", interrupted)
     assert main(*words, "--run", "parts") == 130
-    monkeypatch.setattr(app.media, "save_image", real)
+    monkeypatch.setattr(app.pictures, "save_image", real)
     assert main("train", "--resume", "--run", "parts") == 0
     last = [max((tmp_path / run / "checkpoints").iterdir()) / "arrays.npz" for run in ("whole", "parts")]
     with np.load(last[0]) as whole, np.load(last[1]) as parts:
