@@ -32,10 +32,10 @@ from apps.parts.colorizer.guided_filter import Hint, Painter, paint
 from apps.parts.colorizer.metrics import Curve, FeatureJudge, Table, nearest, smoothed
 from shared import cli, saved_models, settings
 from shared.classifiers.classifier import find_classifier
-from shared.console import for_each, say
+from shared.console import finish_batch, for_each, say
 from shared.data.datasets import ImageSet, open_images
 from shared.data.images import crop_square, exif_of_upright, fit_within, load_image, named_files, sample_photos
-from shared.data.photo_sets import open_all
+from shared.data.photo_sets import open_train_splits
 from shared.drawing import pictures
 from shared.errors import UserError, in_range
 from shared.files import output_path
@@ -262,7 +262,7 @@ def checked(config: Train) -> tuple[Train, list[ImageSet]]:
     cli.check(config, "huber weight_decay", 0.0, 100.0)
     cli.check(config, "learning_rate average", 1e-9, 1.0)
     check_side("--size", config.size)
-    sources = open_all(config.data)
+    sources = open_train_splits(config.data)
     return settings.begin(config), sources
 
 
@@ -399,9 +399,8 @@ def colorize(config: Colorize) -> None:
     hints = [Hint.parse(text, first) for text in config.hint]
     painter, _ = load(config)
     broken = for_each(files, lambda file: colour_file(config, file, painter, hints))
-    if broken:
-        raise UserError(f"{len(broken)} of {len(files)} photos could not be coloured: {', '.join(broken)}.")
-    say("Try next: --vividness 1.5, --compare, or --hint x,y,#rrggbb for a colour that you know.")
+    next_step = "--vividness 1.5, --compare, or --hint x,y,#rrggbb for a colour that you know."
+    finish_batch(broken, len(files), "could not be coloured", next_step)
 
 
 def colour_file(config: Colorize, file: Path, painter: Painter, hints: Sequence[Hint]) -> None:

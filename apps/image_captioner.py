@@ -32,7 +32,7 @@ from apps.parts.image_captioner import metrics
 from apps.parts.image_captioner.captions import Captioned, Lesson, View, lessons, read_captions, read_photos
 from apps.parts.image_captioner.sheets import attention_sheet, caption_sheet
 from shared import cli, saved_models, settings
-from shared.console import say
+from shared.console import JsonKeys, finish_batch, print_answers, say
 from shared.data.images import load_each, named_files, random_crop, resize, sample_photos, spread
 from shared.data.vocabulary import PAD, Vocabulary
 from shared.decoding.captioner import Caption, Captioner
@@ -50,8 +50,7 @@ if TYPE_CHECKING:
 APP = "image_captioner"
 PACKED = 72  # ids in the row of a photo's captions: Flickr8k's five have 59 on average
 LENGTH_WEIGHT = 0.7
-SHOWN = 24  # photos on a sheet at most
-LARGEST = 640  # pixels; twice what is shown of a photo, and so more than enough to see
+JSON_KEYS = JsonKeys("captions", "text", "score")
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -440,35 +439,23 @@ def describe(config: Describe) -> None:
     cli.check(config, "seed", 0, 2**32 - 1)
     heat = in_range("--temperature", 0.7 if config.temperature is None else config.temperature, 0.01, 100)
     path = output_path(config.output, APP, "captions.png")
-    files, photos, broken = load_each(named_files(config.photos) or sample_photos(), LARGEST)
+    files, photos, broken = load_each(named_files(config.photos) or sample_photos())
     captioner = load(config.model)
     seen = captioner.look(np.stack([captioner.squeezed(photo) for photo in photos]))
     if config.samples or config.temperature is not None:
         captions = captioner.draw(seen, config.samples or 1, heat, config.seed)
     else:
         captions = [found[:1] for found in captioner.write(seen, config.beams, LENGTH_WEIGHT)]
-    tell(config, files, captions)
+    # a caption's score is the probability of a word, on average
+    print_answers(files, [[(each.text, each.score) for each in found] for found in captions], JSON_KEYS, config.json)
     texts = [found[0].text for found in captions]
-    pictures.save_image(path, caption_sheet(photos[:SHOWN], texts[:SHOWN]))
-    say(f"The sheet{f' (the first {SHOWN})' if len(files) > SHOWN else ''} is {path}.")
+    pictures.save_photo_sheet(
+        path, caption_sheet(photos[: pictures.SHEET_PHOTOS], texts[: pictures.SHEET_PHOTOS]), len(files)
+    )
     if config.attention:
         save_attention(path, captioner, files, photos, seen, captions)
-    if broken:
-        raise UserError(f"{len(broken)} of {len(broken) + len(files)} photos cannot be read: {', '.join(broken)}.")
-    say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg --attention, or --samples 5 --temperature 1")
-
-
-def tell(config: Describe, files: Sequence[Path], captions: Sequence[Sequence[Caption]]) -> None:
-    """Print captions with their scores: the probability of a word, on average."""
-    if config.json:
-        rows = [
-            {"photo": str(file), "captions": [{"text": each.text, "score": round(each.score, 4)} for each in found]}
-            for file, found in zip(files, captions, strict=True)
-        ]
-        print(json.dumps(rows, indent=2))
-        return
-    for file, found in zip(files, captions, strict=True):
-        print(file.name, *(f"{each.score:7.1%}  {each.text}" for each in found), sep="\n")
+    next_step = f"python apps/{APP}.py YOUR_PHOTO.jpg --attention, or --samples 5 --temperature 1"
+    finish_batch(broken, len(files) + len(broken), "cannot be read", next_step)
 
 
 def save_attention(

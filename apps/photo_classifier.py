@@ -15,7 +15,6 @@ et al. 2020, arXiv:2001.03994). Measured results, with hardware and time, are on
 
 from __future__ import annotations
 
-import json
 import sys
 import textwrap
 from collections.abc import Callable, Iterator
@@ -34,10 +33,10 @@ from shared.classifiers import imagenet
 from shared.classifiers.attacks import Attacker
 from shared.classifiers.classifier import Classifier, find_classifier
 from shared.classifiers.metrics import accuracies
-from shared.console import loading, say
-from shared.data import photo_sets
+from shared.console import JsonKeys, finish_batch, loading, print_answers, say
 from shared.data.images import crop_square, load_each, named_files, random_crop, resize, sample_photos
 from shared.data.labelled import labelled_photos
+from shared.data.photo_sets import PhotosInMemory, load_and_split, open_train_splits
 from shared.drawing import pictures
 from shared.drawing.bars import bar_panel
 from shared.errors import UserError, in_range
@@ -52,8 +51,8 @@ if TYPE_CHECKING:
 APP, ROBUST = "photo_classifier", "photo_classifier_robust"
 TEACHER_SIZE = 224  # pixels
 BATCH = 32  # photos that are judged at a time
-SHOWN, TILE = 24, 256  # photos on a sheet at most, and their side in pixels
-LARGEST = 640  # pixels; more than any network sees
+TILE = 256  # pixels, the side of a photo on the sheet
+JSON_KEYS = JsonKeys("guesses", "label", "confidence")
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -173,7 +172,7 @@ def filled(network: keras.Model, weights: list[np.ndarray], rows: list[int | Non
 # ---------------------------------------------------------------------------------------------------------- Data
 
 
-def batches(data: photo_sets.Photos, teacher: Attacker | None, config: Train, epoch: int) -> Iterator[tuple]:
+def batches(data: PhotosInMemory, teacher: Attacker | None, config: Train, epoch: int) -> Iterator[tuple]:
     """((photos uint8, answers), answers) without end; an answer is the teacher's logits, or else the class."""
     sizes = (config.size, TEACHER_SIZE) if teacher else (config.size,)
     while True:
@@ -257,7 +256,7 @@ def checked(config: Train) -> tuple[Train, list]:
     cli.check(config, "learning_rate average", 1e-9, 1.0)
     cli.check(config, "weight_decay mix", 0.0, 1.0)
     cli.check(config, "scale", 0.01, 1.0)
-    sources = photo_sets.open_all(config.data, classes=config.adversarial)
+    sources = open_train_splits(config.data, same_classes=config.adversarial)
     if sum(map(len, sources)) < config.held_out + config.batch or 0 < config.photos < config.batch:
         raise UserError(
             f"{config.data} has too few photos for {config.held_out} held out and a batch of {config.batch}: "
@@ -266,7 +265,7 @@ def checked(config: Train) -> tuple[Train, list]:
     return settings.begin(config), sources
 
 
-def fit(config: Train, data: photo_sets.Photos, held: photo_sets.Photos) -> float:
+def fit(config: Train, data: PhotosInMemory, held: PhotosInMemory) -> float:
     """The training itself; returns the best validation loss."""
     import keras
 
@@ -310,7 +309,7 @@ def fit(config: Train, data: photo_sets.Photos, held: photo_sets.Photos) -> floa
 
 
 def judge_of(
-    network: keras.Model, teacher: Attacker | None, config: Train, held: photo_sets.Photos
+    network: keras.Model, teacher: Attacker | None, config: Train, held: PhotosInMemory
 ) -> Callable[[], float]:
     """Gives the divergence from the teacher on photos held out, or the share of them that PGD-10 gets wrong."""
     pupil, seen = Attacker(network, BATCH), held.squares(config.size)
@@ -353,7 +352,7 @@ def train(config: Train) -> None:
     """Make ImageNet's network ready for small photos or for attacks; Ctrl-C saves, --resume goes on."""
     config, sources = checked(config)
     loading("the photos")
-    data, held = photo_sets.read(sources, config.held_out, config.seed)
+    data, held = load_and_split(sources, config.held_out, config.seed)
     data = data.take(np.arange(len(data))[: config.photos or None])
     with devices.setup(config.seed, config.precision) as device:
         say(f"Training on {device.description}.")
@@ -412,10 +411,10 @@ def among(classifier: Classifier, wnids: list[str]) -> Attacker:
     return Attacker(keras.Model(classifier.network.input, ops.take(classifier.network.output, columns, axis=-1)), BATCH)
 
 
-def tile(photo: np.ndarray, name: str, guesses: list[dict[str, Any]]) -> np.ndarray:
+def tile(photo: np.ndarray, name: str, guesses: list[tuple[str, float]]) -> np.ndarray:
     """A photo (TILE, TILE, 3) and beside it the guesses as bars."""
-    labels = [textwrap.shorten(guess["label"], 24, placeholder=" ...") for guess in guesses]
-    shares = [guess["confidence"] for guess in guesses]
+    labels = [textwrap.shorten(label, 24, placeholder=" ...") for label, _ in guesses]
+    shares = [share for _, share in guesses]
     panel = bar_panel((TILE * 3 // 2, TILE), [(name[:48], labels[0])], labels, shares, (0, 1), 0, "confidence")
     return np.concatenate([photo, panel], axis=1)
 
@@ -424,25 +423,15 @@ def classify(config: Classify) -> None:
     """Name what is on photos, and draw a sheet."""
     in_range("--top", config.top, 1, 8)
     path = output_path(config.output, APP, "photos.png")
-    files, photos, broken = load_each(named_files(config.photos) or sample_photos(), LARGEST)
+    files, photos, broken = load_each(named_files(config.photos) or sample_photos())
     classifier = find_classifier(config.model, batch=1)
-    answers = [
-        [{"label": label, "confidence": round(share, 4)} for label, share in classifier.guesses(photo, config.top)]
-        for photo in photos
-    ]
-    if config.json:
-        rows = [{"photo": str(file), "guesses": guesses} for file, guesses in zip(files, answers, strict=True)]
-        print(json.dumps(rows, indent=2))
-    else:
-        for file, guesses in zip(files, answers, strict=True):
-            print(file.name, *(f"{guess['confidence']:7.1%}  {guess['label']}" for guess in guesses), sep="\n")
-    shown = list(zip(photos, files, answers, strict=True))[:SHOWN]
+    answers = [classifier.guesses(photo, config.top) for photo in photos]
+    print_answers(files, answers, JSON_KEYS, config.json)
+    shown = list(zip(photos, files, answers, strict=True))[: pictures.SHEET_PHOTOS]
     tiles = [tile(crop_square(photo, TILE), file.name, guesses) for photo, file, guesses in shown]
-    pictures.save_image(path, pictures.grid(tiles, columns=2, pad=8))
-    say(f"The sheet{f' (the first {SHOWN})' if len(files) > SHOWN else ''} is {path}.")
-    if broken:
-        raise UserError(f"{len(broken)} of {len(broken) + len(files)} photos cannot be read: {', '.join(broken)}.")
-    say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg, or: python apps/fgsm.py YOUR_PHOTO.jpg")
+    pictures.save_photo_sheet(path, pictures.grid(tiles, columns=2, pad=8), len(files))
+    next_step = f"python apps/{APP}.py YOUR_PHOTO.jpg, or: python apps/fgsm.py YOUR_PHOTO.jpg"
+    finish_batch(broken, len(files) + len(broken), "cannot be read", next_step)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from shared import cli, saved_models
 from shared.console import say
 from shared.data.datasets import ImageSet, open_images
 from shared.data.images import crop_square
-from shared.data.photo_sets import open_all
+from shared.data.photo_sets import open_train_splits
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.files import output_path
@@ -118,7 +118,7 @@ def train_peer(config: Compare) -> None:
     from shared.training import devices
 
     training, minutes = settings_of(config)
-    sources = open_all(training.data)
+    sources = open_train_splits(training.data)
     with devices.setup(training.seed, "float32") as device:
         say(f"Training the L2 network for {minutes:.0f} minutes on {device.description}.")
         learned, held = app.photos_for(training, sources)

@@ -1,13 +1,15 @@
-"""What a person reads while an app works: lines on stderr, and batches of inputs of which one may fail."""
+"""What a person reads while an app works and when it ends: progress, answers, and which of many inputs failed."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from shared.errors import UserError
 
@@ -26,6 +28,41 @@ def for_each(things: Sequence[Thing], work: Callable[[Thing], Any]) -> list[str]
             say(f"{error}")
             failed.append(f"{thing}")
     return failed
+
+
+def finish_batch(failed: Sequence[str], photos: int, trouble: str, next_step: str) -> None:
+    """End a batch of photos: say what to try next; or UserError, with the names of those that failed.
+
+    Args:
+        failed: names of the files that failed.
+        photos: how many there were, those included.
+        trouble: what is wrong with them, such as "cannot be read".
+        next_step: what to try next.
+    """
+    if failed:
+        raise UserError(f"{len(failed)} of {photos} photos {trouble}: {', '.join(failed)}.")
+    say(f"Try next: {next_step}")
+
+
+class JsonKeys(NamedTuple):
+    """What answers are called in JSON: {"photo": "a.jpg", "guesses": [{"label": "cat", "confidence": 0.9}]}."""
+
+    answers: str
+    text: str
+    share: str
+
+
+def print_answers(
+    files: Sequence[Path], answers: Sequence[Sequence[tuple[str, float]]], keys: JsonKeys, as_json: bool
+) -> None:
+    """Print the answers for each photo, (text, share from 0 to 1), the best first: as JSON, or to read."""
+    if as_json:
+        rows = [[{keys.text: text, keys.share: round(share, 4)} for text, share in found] for found in answers]
+        photos = [{"photo": str(file), keys.answers: row} for file, row in zip(files, rows, strict=True)]
+        print(json.dumps(photos, indent=2))
+        return
+    for file, found in zip(files, answers, strict=True):
+        print(file.name, *(f"{share:7.1%}  {text}" for text, share in found), sep="\n")
 
 
 def say(text: str, end: str = "\n") -> None:

@@ -136,7 +136,7 @@ def named_files(paths: Iterable[Path]) -> list[Path]:
     return files
 
 
-def load_each(files: Sequence[Path], longest: int) -> tuple[list[Path], list[np.ndarray], list[str]]:
+def load_each(files: Sequence[Path], longest: int = 640) -> tuple[list[Path], list[np.ndarray], list[str]]:
     """The files that hold photos; the photos, no side above `longest`; the names of the others, told one by one.
 
     UserError if not one can be read.

@@ -1,4 +1,4 @@
-"""Photos to learn from, all in memory: read once, small enough, with some held out to judge by."""
+"""Photos to learn from, all in memory: decoded once, made small, some of them held out for validation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from shared.errors import UserError
 
 
 @dataclass(frozen=True)
-class Photos:
+class PhotosInMemory:
     """Photos of any sizes, with their classes if they have any."""
 
     images: tuple[np.ndarray, ...]
@@ -25,30 +25,32 @@ class Photos:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, chosen: np.ndarray) -> Photos:
+    def take(self, chosen: np.ndarray) -> PhotosInMemory:
         """Those at these places."""
-        return Photos(tuple(self.images[n] for n in chosen), self.labels[chosen], self.classes)
+        return PhotosInMemory(tuple(self.images[n] for n in chosen), self.labels[chosen], self.classes)
 
     def squares(self, size: int) -> np.ndarray:
         """The largest square in the middle of each, uint8 (photos, size, size, 3)."""
         return np.stack([crop_square(image, size) for image in self.images])
 
 
-def open_all(data: str, classes: bool = False) -> list[ImageSet]:
+def open_train_splits(data: str, same_classes: bool = False) -> list[ImageSet]:
     """The train split of each folder or TFDS name in `data`, which has commas between; nothing is read yet.
 
-    UserError if one is not there, or if `classes` are needed and they do not all have the same ones.
+    UserError if one is not there or if, with `same_classes`, they do not all have classes and the same ones.
     """
     sources = [open_images(name.strip(), "train") for name in data.split(",")]
-    if classes and (not sources[0].classes or len({source.classes for source in sources}) > 1):
+    if same_classes and (not sources[0].classes or len({source.classes for source in sources}) > 1):
         raise UserError(f"{data} has no classes to learn: give a folder with a folder for each class.")
     return sources
 
 
-def read(sources: list[ImageSet], held_out: int, seed: int, longest: int = 256) -> tuple[Photos, Photos]:
+def load_and_split(
+    sources: list[ImageSet], held_out: int, seed: int, longest: int = 256
+) -> tuple[PhotosInMemory, PhotosInMemory]:
     """The photos in random order: those to learn from, and `held_out` others; no side is above `longest` pixels."""
     found = [(fit_within(image, longest), label) for source in sources for image, label in source]
     labels = np.array([-1 if label is None else label for _, label in found], np.int32)
-    photos = Photos(tuple(image for image, _ in found), labels, sources[0].classes)
+    photos = PhotosInMemory(tuple(image for image, _ in found), labels, sources[0].classes)
     held, learned = np.split(np.random.default_rng(seed).permutation(len(found)), [held_out])
     return photos.take(learned), photos.take(held)

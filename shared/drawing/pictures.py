@@ -1,4 +1,4 @@
-"""Pictures for people: films, grids, captions and curves, from plain uint8 arrays.
+"""Pictures for people: grids and captions of plain uint8 arrays, written to files.
 
 A picture is a np.uint8 array of shape (H, W, 3), values 0-255, RGB. Every file appears whole or not at all.
 """
@@ -14,19 +14,13 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from shared.console import say
 from shared.errors import UserError
 from shared.files import write_atomically
 
 Colour = tuple[int, int, int]
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
-
-
-# Films. Pillow's own animation writers keep every frame in memory until the end (as of Pillow 13). Both formats are
-# chains of independent chunks, so each frame is written as it comes, and only where it differs from the last one: as
-# the rectangle around what has changed, in exact WebP transparent where nothing has, which costs next to nothing.
-
-
-# Stills
+SHEET_PHOTOS = 24  # photos on a sheet at most
 
 
 def save_image(path: str | Path, image: np.ndarray, **options: Any) -> None:
@@ -42,6 +36,12 @@ def save_image(path: str | Path, image: np.ndarray, **options: Any) -> None:
         options = {"quality": 92}
     with write_atomically(path) as temporary:
         Image.fromarray(checked(image)).save(temporary, format, **options)
+
+
+def save_photo_sheet(path: Path, sheet: np.ndarray, photos: int) -> None:
+    """Save a sheet, uint8 (H, W, 3), of the first SHEET_PHOTOS of so many photos, and say where it is."""
+    save_image(path, sheet)
+    say(f"The sheet{f' (the first {SHEET_PHOTOS})' if photos > SHEET_PHOTOS else ''} is {path}.")
 
 
 def grid(images: np.ndarray | Sequence[np.ndarray], columns: int, pad: int = 2) -> np.ndarray:

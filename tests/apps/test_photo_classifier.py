@@ -17,7 +17,7 @@ from shared.classifiers.attacks import Attacker
 from shared.classifiers.classifier import Classifier, find_classifier
 from shared.classifiers.metrics import softmax
 from shared.data.images import load_image
-from shared.data.photo_sets import Photos
+from shared.data.photo_sets import PhotosInMemory
 from shared.layers.mobilenet import imagenet_weights
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
@@ -194,13 +194,13 @@ class Teacher:
         return photos.mean((1, 2), dtype=np.float32)
 
 
-def ramps(count: int) -> Photos:
+def ramps(count: int) -> PhotosInMemory:
     """Photos that are bright on one side, so that a crop's mean colour tells which it was."""
     ramp = np.linspace(0, 255, 64).astype(np.uint8)
     images = [
         np.stack([np.tile(ramp, (64, 1)), np.tile(ramp[:, None], 64), np.full((64, 64), n)], -1) for n in range(count)
     ]
-    return Photos(tuple(image.astype(np.uint8) for image in images), np.arange(count, dtype=np.int32), ())
+    return PhotosInMemory(tuple(image.astype(np.uint8) for image in images), np.arange(count, dtype=np.int32), ())
 
 
 def test_pupil_and_teacher_see_the_same_crops():
@@ -267,8 +267,8 @@ def test_a_run_under_attack_learns_its_classes(robust):
 
 
 def test_the_saved_network_is_the_one_that_was_judged(robust, tinted, capsys):
-    source = app.photo_sets.open_all(str(tinted))
-    held = app.photo_sets.read(source, 24, seed=1)[1]
+    source = app.open_train_splits(str(tinted))
+    held = app.load_and_split(source, 24, seed=1)[1]
     network, _ = saved_models.load(robust)
     left = app.withstood(Attacker(network, 8), held.squares(32), held.labels, 4.0)
     assert 1 - left[2] == pytest.approx(min(validation(robust)), abs=0.05)
@@ -308,7 +308,7 @@ def test_catastrophic_overfitting_is_told(tmp_path, tinted, monkeypatch, capsys)
 
 def test_quick_and_what_the_purpose_decides(monkeypatch, tinted):
     monkeypatch.setattr(app.settings, "begin", lambda config: config)
-    monkeypatch.setattr(app.photo_sets, "open_all", lambda data, classes: [range(10_000)])
+    monkeypatch.setattr(app, "open_train_splits", lambda data, same_classes: [range(10_000)])
     for words, epochs, size, rate, rule in (
         ({}, 8, 160, 5e-5, "kept"),
         ({"quick": True}, 2, 160, 5e-5, "kept"),

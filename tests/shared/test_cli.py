@@ -2,6 +2,7 @@
 
 import errno
 import io
+import json
 import os
 import signal
 import subprocess
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from shared import cli
-from shared.console import for_each, held_stderr
+from shared.console import JsonKeys, finish_batch, for_each, held_stderr, print_answers
 from shared.errors import UserError, in_range, positive, suggest
 from shared.files import output_path, write_atomically
 
@@ -272,6 +273,25 @@ def test_one_of_several_may_fail(capsys):
     assert (done, capsys.readouterr().err) == ([1, 3], "two is wrong.\n")
     with pytest.raises(UserError, match="two"):
         for_each([2], work)
+
+
+def test_a_batch_ends_with_the_next_step_or_with_those_that_failed(capsys):
+    finish_batch([], 3, "cannot be read", "another photo")
+    assert capsys.readouterr().err == "Try next: another photo\n"
+    with pytest.raises(UserError, match=r"^2 of 3 photos cannot be read: a\.png, b\.png\.$"):
+        finish_batch(["a.png", "b.png"], 3, "cannot be read", "another photo")
+    assert capsys.readouterr().err == ""
+
+
+def test_answers_are_printed_to_read_or_as_json(capsys):
+    answers = [[("espresso", 0.71239), ("cup", 0.1)], []]
+    given = [Path("in/a.png"), Path("b.png")], answers, JsonKeys("guesses", "label", "confidence")
+    print_answers(*given, as_json=False)
+    assert capsys.readouterr().out == "a.png\n  71.2%  espresso\n  10.0%  cup\nb.png\n"
+    print_answers(*given, as_json=True)
+    guesses = [{"label": "espresso", "confidence": 0.7124}, {"label": "cup", "confidence": 0.1}]
+    printed = json.loads(capsys.readouterr().out)
+    assert printed == [{"photo": "in/a.png", "guesses": guesses}, {"photo": "b.png", "guesses": []}]
 
 
 def test_output_path_in_a_named_folder(tmp_path):

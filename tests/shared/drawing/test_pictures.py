@@ -12,7 +12,7 @@ from PIL import Image, ImageSequence
 
 from shared.drawing.curves import plot_curves
 from shared.drawing.film import Film
-from shared.drawing.pictures import caption, draw_text, grid, save_image
+from shared.drawing.pictures import SHEET_PHOTOS, caption, draw_text, grid, save_image, save_photo_sheet
 from shared.errors import UserError
 
 ENDINGS = ["webp", "gif"]
@@ -249,6 +249,15 @@ def test_save_image_refuses_unknown_endings(tmp_path, name):
     with pytest.raises(UserError, match="picture format"):
         save_image(tmp_path / name, ball(0))
     assert files_in(tmp_path) == []
+
+
+def test_a_sheet_says_where_it_is_and_of_how_many_photos(tmp_path, capsys):
+    path = tmp_path / "sheet.png"
+    save_photo_sheet(path, ball(0), SHEET_PHOTOS)
+    save_photo_sheet(path, ball(0), SHEET_PHOTOS + 1)
+    assert capsys.readouterr().err == f"The sheet is {path}.\nThe sheet (the first {SHEET_PHOTOS}) is {path}.\n"
+    with Image.open(path) as sheet:
+        np.testing.assert_array_equal(np.array(sheet), ball(0))
 
 
 def test_grid_places_pictures_row_by_row():
