@@ -417,7 +417,7 @@ def test_help_does_not_wait_for_keras(tmp_path):
 @pytest.fixture
 def no_work(monkeypatch, no_long_work):
     """Such an input is answered before all the photos are read, too; there is nothing in the box."""
-    monkeypatch.setattr(app.photo_sets, "read", no_long_work)
+    monkeypatch.setattr(app, "load_and_split", no_long_work)
     monkeypatch.setattr(saved_models, "MODELS", Path("nowhere"))
 
 
