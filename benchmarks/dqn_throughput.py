@@ -174,8 +174,6 @@ def installed(package: str) -> str:
 
 def measure_ours(setup: Measure, meter: Meter) -> dict[str, str]:
     """The app's own learner, with the network and the optimizer that its `train` makes."""
-    import numpy as np
-
     from apps import dqn_breakout as app
     from shared.atari.games import Games
     from shared.training import devices
@@ -189,7 +187,7 @@ def measure_ours(setup: Measure, meter: Meter) -> dict[str, str]:
         games = Games(GAME, config.environments, seed=config.seed, threads=setup.threads)
         network, optimizer = app.q_network(games.actions), Adam(epsilon=1e-5, global_clipnorm=10.0)
         optimizer.build(network.trainable_variables)
-        learner = app.ALGORITHMS[config.algorithm](config, games, network, optimizer, np.random.default_rng(1), 0)
+        learner = getattr(app, config.algorithm)(config, games, network, optimizer, 0)
         for steps, _ in learner:
             if meter.over(steps, int(optimizer.iterations)):
                 return {"precision": device.precision, "device": device.description}

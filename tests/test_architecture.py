@@ -17,6 +17,7 @@ PAGE_LINES, FUNCTION_LINES = 400, 40
 COMING = {
     "shared/atari/film.py": "apps/explain.py films what the agent looks at",
     "shared/atari/games.py": "apps/explain.py and apps/silent_film.py play",
+    "shared/atari/recording.py": "apps/explain.py explains a game that was recorded",
     "shared/atari/scores.py": "apps/silent_film.py tells what the games that it learns from scored",
     "shared/data/prefetch.py": "apps/silent_film.py makes its data while it learns from them",
     "shared/data/vocabulary.py": "apps/translator.py reads and writes words",
@@ -28,7 +29,6 @@ COMING = {
 TOO_LONG = {
     "apps/colorizer.py",
     "apps/dqn_breakout.py",
-    "apps/dqn_breakout.py:dqn",
     "apps/gan_faces.py",
     "apps/gan_faces.py:fit",
     "apps/gan_faces.py:gan_update",

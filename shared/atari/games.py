@@ -1,4 +1,4 @@
-"""Atari games on ale_py's C++ vector environment, with the life-loss and reset rules a learner needs.
+"""Atari games on ale_py's C++ vector environment, with the life-loss and reset rules that a learner needs.
 
 Units: one *agent step* is one action, held for 4 emulator *frames* (60 a second), so 15 agent steps are one
 second of play. Preprocessing is the standard one (Mnih et al. 2015): grey 84x84, the last 4 observations stacked, each
@@ -9,7 +9,7 @@ ale-py wheel.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 FRAME_SKIP = 4  # emulator frames an agent step
 STEPS_PER_SECOND = 60 // FRAME_SKIP
+FIVE_MINUTES = 5 * 60 * STEPS_PER_SECOND  # agent steps: as long as Mnih et al. let a game last
 OBSERVATION = (84, 84, 4)  # height, width, the last four observations, oldest first
 SCREEN = (210, 160, 3)
 
@@ -31,47 +32,61 @@ Policy = Callable[[np.ndarray], np.ndarray]
 
 @dataclass
 class Step:
-    """What one agent step of all games gave; every field has one entry a game."""
+    """The result of one agent step of all games; every field has one entry for each game."""
 
-    observations: np.ndarray  # uint8 (games, 84, 84, 4): what the agent sees next; overwritten two steps later
-    rewards: np.ndarray  # float32 (games,): points of the game, not clipped
-    terminal: np.ndarray  # bool (games,): a life was lost or the game is over; no value lies beyond
-    ended: np.ndarray  # bool (games,): the game is over or cut short; its next action is ignored
+    observations: np.ndarray
+    """uint8 (games, 84, 84, 4): what the agent sees next; overwritten two steps later."""
+    rewards: np.ndarray
+    """float32 (games,): points of the game, not clipped."""
+    terminal: np.ndarray
+    """bool (games,): a life was lost or the game is over; there is no value to bootstrap from."""
+    ended: np.ndarray
+    """bool (games,): the game is over or truncated; its next action is ignored."""
 
 
 class Games:
     """`count` games of one ROM, stepped together.
 
-    Three traps of AtariVectorEnv are handled here. Its `episodic_life` would start a new game at each life lost and
-    press FIRE by itself, so that the agent never learns to serve: a lost life is only reported, as `terminal`, and
-    play goes on. Its autoreset spends one step in which the action is ignored: `ignored` marks the games for which
-    that holds *now*. Its stack comes first, (4, 84, 84), and turning it costs a sixth of the training time: the stack
-    is kept here, a pixel's four bytes, oldest first, as one integer.
+    Three traps of AtariVectorEnv are handled here. Its `episodic_life` would start a new game after each lost life and
+    press FIRE by itself, so that the agent would never learn to serve: here a lost life is only reported, as
+    `terminal`, and the game goes on. Its autoreset takes one step, in which the action is ignored: `ignored` marks the
+    games for which that holds *now*. Its stack comes first, (4, 84, 84), and transposing it costs a sixth of the
+    training time: the stack is made here, where the four bytes of a pixel, oldest first, are one integer.
     """
 
-    def __init__(self, game: str, count: int, *, seed: int, sticky: float = 0.0, threads: int = 0) -> None:
+    def __init__(
+        self, game: str, count: int, *, seed: int, sticky: float = 0.0, sticky_games: float = 1.0, threads: int = 0
+    ) -> None:
         """Start the games: game `i` is seeded with `seed + i`.
 
         Args:
             game: ROM name, such as "breakout".
-            count: number of games played side by side.
+            count: number of games played in parallel.
             seed: at least 0; the same seed and actions give the same games.
             sticky: probability that the emulator repeats the previous action instead (Machado et al. 2018).
-            threads: emulator threads; 0 takes one a core.
+            sticky_games: share of the games to which `sticky` applies, the last ones; in the others it is 0.
+            threads: emulator threads; 0 means one for each core.
 
         Raises:
             UserError: the game is unknown.
         """
-        self._environment = make(game, count, sticky=sticky, threads=threads)
-        self.ignored = np.zeros(count, bool)
+        first_sticky = count - round(sticky_games * count)
+        groups = ((slice(0, first_sticky), 0.0), (slice(first_sticky, count), sticky))
+        self._environments = [
+            (games, make_environment(game, games.stop - games.start, sticky=probability, threads=threads))
+            for games, probability in groups
+            if games.stop > games.start
+        ]
         self.count = count
-        self.actions = len(self._environment.ale.get_action_set())
-        observations, info = self._environment.reset(seed=seed)
+        self.actions = len(self._environments[0][1].ale.get_action_set())
+        self.ignored = np.zeros(count, bool)
         self._stacks, self._before = np.zeros((2, count, *OBSERVATION[:2]), "<u4")  # black before a game's first screen
-        self._push(observations)
-        self._ended_scores: deque[float] = deque(maxlen=100)  # points of the last games that ended
+        resets = [environment.reset(seed=seed + games.start) for games, environment in self._environments]
+        screens, infos = zip(*resets, strict=True)
+        self._push(screens)
+        self._lives = _lives(infos)
         self._scores = np.zeros(count)
-        self._lives = info["lives"]
+        self._ended_scores: deque[float] = deque(maxlen=100)  # points of the last games that ended
 
     @property
     def mean_score(self) -> float:
@@ -84,47 +99,67 @@ class Games:
         Args:
             actions: integers (games,), each below `self.actions`.
         """
-        observations, rewards, over, cut, info = self._environment.step(actions.astype(np.int32))
-        lost_life = (info["lives"] < self._lives) & ~self.ignored
-        self._lives = info["lives"]
-        self._push(observations)
-        self.ignored = over | cut
+        actions = actions.astype(np.int32)
+        for games, environment in self._environments:
+            environment.send(actions[games])  # all emulators compute before the first one is waited for
+        results = [environment.recv() for _, environment in self._environments]
+        screens, *outcomes, infos = zip(*results, strict=True)
+        rewards, terminated, truncated = map(np.concatenate, outcomes)
+        lives = _lives(infos)
+        lost_life = (lives < self._lives) & ~self.ignored
+        self._lives = lives
+        self._push(screens)
+        self.ignored = terminated | truncated
         self._scores += rewards
         self._ended_scores.extend(self._scores[self.ignored])
         self._scores[self.ignored] = 0
-        return Step(self.observations, rewards.astype(np.float32), lost_life | over, self.ignored)
+        return Step(self.observations, rewards.astype(np.float32), lost_life | terminated, self.ignored)
 
-    def _push(self, newest: np.ndarray) -> None:
-        """Add (games, 1, 84, 84) to the stacks, in memory used before: fresh pages would cost a fifth of the time."""
+    def _push(self, screens: Sequence[np.ndarray]) -> None:
+        """Add each environment's newest screens, (games, 1, 84, 84), to the stacks.
+
+        The memory has been used before: fresh pages would cost a fifth of the time.
+        """
         self._stacks, self._before = self._before, self._stacks
         np.right_shift(self._before, 8, out=self._stacks)
         self._stacks[self.ignored] = 0
         self.observations = self._stacks.view(np.uint8).reshape(self.count, *OBSERVATION)
-        self.observations[..., -1] = newest[:, 0]
+        np.concatenate([newest[:, 0] for newest in screens], out=self.observations[..., -1])
 
     def close(self) -> None:
-        """End the emulator's threads."""
-        self._environment.close()
+        """End the emulators' threads."""
+        for _, environment in self._environments:
+            environment.close()
+
+
+def _lives(infos: Sequence[dict[str, np.ndarray]]) -> np.ndarray:
+    return np.concatenate([info["lives"] for info in infos])
 
 
 @dataclass
 class Turn:
-    """One agent step of every game as `play` goes on; every field has one entry a game."""
+    """One agent step of `play_first_games`; every field has one entry for each game."""
 
-    actions: np.ndarray  # int (games,)
-    values: np.ndarray  # float32 (games, actions): Q-values the actions were chosen by
-    scores: np.ndarray  # float64 (games,): points so far; a game that is over keeps its score
-    playing: np.ndarray  # bool (games,): not over yet
+    actions: np.ndarray
+    """int (games,)."""
+    values: np.ndarray
+    """float32 (games, actions): the Q-values that the actions were chosen by."""
+    scores: np.ndarray
+    """float64 (games,): points so far; a game that is over keeps its score."""
+    playing: np.ndarray
+    """bool (games,): not over yet."""
 
 
-def play(policy: Policy, games: Games, *, epsilon: float, cap: int, seed: int) -> Iterator[Turn]:
-    """Play the first game of each environment, epsilon-greedily, up to `cap` agent steps; the last turn has the scores.
+def play_first_games(policy: Policy, games: Games, *, epsilon: float, max_steps: int, seed: int) -> Iterator[Turn]:
+    """Play the first game of each environment, epsilon-greedily, for at most `max_steps` agent steps.
 
-    The first game of each, not the first games to end: those would be the short ones, and the mean too low.
+    The first game of each, not the first games to end: those would be the short ones, and their mean too low. The last
+    turn has the scores.
     """
     rng = np.random.default_rng(seed)
-    scores, playing = np.zeros(games.count), np.ones(games.count, bool)
-    for _ in range(cap):
+    scores = np.zeros(games.count)
+    playing = np.ones(games.count, bool)
+    for _ in range(max_steps):
         values = policy(games.observations)
         actions = epsilon_greedy(values, epsilon, rng)
         step = games.step(actions)
@@ -136,7 +171,7 @@ def play(policy: Policy, games: Games, *, epsilon: float, cap: int, seed: int) -
 
 
 def epsilon_greedy(values: np.ndarray, epsilon: float, rng: np.random.Generator) -> np.ndarray:
-    """Pick the best action of each game, or with probability `epsilon` any: (games, actions) -> int (games,)."""
+    """Choose the best action of each game, or with probability `epsilon` a random one: (games, actions) -> (games,)."""
     games, actions = values.shape
     explore = rng.random(games) < epsilon
     return np.where(explore, rng.integers(0, actions, games), values.argmax(axis=-1))
@@ -145,12 +180,12 @@ def epsilon_greedy(values: np.ndarray, epsilon: float, rng: np.random.Generator)
 def replay_screens(
     game: str, actions: list[int], *, seed: int, sticky: float = 0.0
 ) -> Iterator[tuple[np.ndarray, float]]:
-    """Play the same actions again in colour: the learner's environment cannot render, but the emulator repeats itself.
+    """Repeat a game in colour: a learner's environment has no colours, but the same actions give the same game.
 
     Yields:
-        For every agent step, the screen before it, uint8 (210, 160, 3), and the points it brings.
+        For every agent step, the screen before it, uint8 (210, 160, 3), and the points that it brings.
     """
-    environment = make(game, 1, sticky=sticky, threads=1, colour=True)
+    environment = make_environment(game, 1, sticky=sticky, threads=1, colour=True)
     try:
         screens, _ = environment.reset(seed=seed)
         for action in actions:
@@ -161,7 +196,7 @@ def replay_screens(
         environment.close()
 
 
-def make(game: str, count: int, *, sticky: float, threads: int, colour: bool = False) -> AtariVectorEnv:
+def make_environment(game: str, count: int, *, sticky: float, threads: int, colour: bool = False) -> AtariVectorEnv:
     """The vector environment itself: rewards not clipped, lives in the info, games up to 27,000 agent steps."""
     check_game(game)
     from ale_py.vector_env import AtariVectorEnv
@@ -181,8 +216,8 @@ def check_game(game: str) -> None:
 
 
 def action_names(game: str) -> list[str]:
-    """The joystick's word for each action of the game, such as ["NOOP", "FIRE", "RIGHT", "LEFT"]."""
-    environment = make(game, 1, sticky=0.0, threads=1)
+    """The joystick's name of each action of the game, such as ["NOOP", "FIRE", "RIGHT", "LEFT"]."""
+    environment = make_environment(game, 1, sticky=0.0, threads=1)
     try:
         return [action.name for action in environment.ale.get_action_set()]
     finally:

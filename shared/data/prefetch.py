@@ -1,4 +1,4 @@
-"""The next batch made while the one before is learned from."""
+"""The next batch is made while the network learns from the one before."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def ahead(items: Iterable[T]) -> Iterator[T]:
-    """The same items in the same order, each made in another thread while the one before is in use.
+def prefetch(items: Iterable[T]) -> Iterator[T]:
+    """The same items in the same order, each made in another thread while the one before it is in use.
 
-    What `items` reads and writes, random generators above all, belongs to that thread until the last item is out.
+    What `items` reads and writes, random generators above all, belongs to that thread until the last item is made.
     """
     source, end = iter(items), object()
     with ThreadPoolExecutor(max_workers=1) as thread:

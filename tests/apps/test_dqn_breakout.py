@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,8 +21,10 @@ import pytest
 from PIL import Image
 
 from apps import dqn_breakout as app
+from apps.parts.dqn_breakout import report
 from shared import saved_models
-from shared.atari import film, games
+from shared.atari import games
+from shared.atari.recording import record_game
 from shared.atari.scores import NATURE, protocol_scores
 from shared.drawing.film import _WebP
 from shared.training import checkpoints, steps
@@ -42,11 +45,12 @@ DQN = ["--algorithm", "dqn", "--warm-up", "64", "--replay", "1000", "--target-ev
 SHORT_EVALUATIONS = f"""
 import runpy, sys
 from dataclasses import replace
+from functools import partial
 sys.path.insert(0, {str(ROOT)!r})
 from shared.atari import scores
 whole = scores.protocol_scores
 scores.protocol_scores = lambda policy, game, protocol, count, seed: whole(
-    policy, game, replace(protocol, cap=20), 2, seed
+    policy, game, replace(protocol, max_steps=20), 2, seed
 )
 sys.argv[:1] = [{str(APP)!r}]
 runpy.run_path(sys.argv[0], run_name="__main__")
@@ -177,7 +181,7 @@ def test_an_update_is_the_gradient_of_the_weighted_squared_error():
     optimizer = keras.optimizers.SGD(0.1)
     optimizer.build(network.trainable_variables)
     frames, actions, targets, _, _, mask = batch_of(16, np.random.default_rng(2))
-    update = steps.compile_step(app.q_update(app.Train(), network, optimizer), network, optimizer)
+    update = steps.compile_step(app.q_update(network, optimizer), network, optimizer)
     loss = float(update(frames, actions, targets, mask))
     error = mask * ((frames @ weights)[np.arange(16), actions] - targets)
     assert loss == pytest.approx(np.mean(error**2), rel=1e-4)
@@ -211,14 +215,14 @@ def values_of(observations: np.ndarray) -> np.ndarray:
 
 
 def test_pqn_learns_every_transition_once_an_epoch_from_its_own_target(monkeypatch):
-    config = app.Train(environments=4, rollout=8, batch=16, epochs=2, exploration=1e-9)
+    config = app.Train(environments=4, rollout=8, batch=16, epochs=2, exploration=1e-9, discount=0.99)
     games, batches = Script(4, np.random.default_rng(3)), []
     monkeypatch.setattr(app, "policy_of", lambda network: values_of)
     monkeypatch.setattr(
         app, "q_update", lambda *_: lambda *batch: batches.append([np.asarray(column) for column in batch]) or 1.5
     )
     monkeypatch.setattr(steps, "compile_step", lambda fn, *owners, **options: fn)
-    done, metrics = next(app.pqn(config, games, None, SimpleNamespace(), np.random.default_rng(1), 96))
+    done, metrics = next(app.pqn(config, games, None, SimpleNamespace(), 96))
     assert (done, metrics["loss"]) == (96 + 32, 1.5)
     screens, ignored, actions, rewards, ended = map(np.array, zip(*games.seen, strict=True))
     clipped, weights, best = np.clip(rewards, -1, 1), 1.0 - ignored, np.array([values_of(s).max(-1) for s in screens])
@@ -241,64 +245,61 @@ def pixel(screens: np.ndarray) -> tuple[int, ...]:
     return tuple(screens[0, 0].tolist())
 
 
-def scripted_dqn(monkeypatch, **settings):
-    """The dqn generator over scripted games, with what it compiled, and the names of those functions as they run."""
+class Target:
+    """A target network that notes the weights that it gets."""
+
+    def __init__(self, happened: list):
+        self.happened = happened
+
+    def set_weights(self, weights) -> None:
+        self.happened.append(weights)
+
+
+def scripted_dqn(monkeypatch, steps_before: int = 0, **settings):
+    """The dqn generator over scripted games, and the list of what it does to its networks."""
     config = app.Train(algorithm="dqn", **{"environments": 2, "rollout": 5, "batch": 4, "replay": 100, **settings})
-    compiled, calls = {}, []
-
-    def compile_step(fn, *owners, **options):
-        compiled[fn.__name__] = fn, owners
-        return lambda *arguments: calls.append((fn.__name__, arguments)) or 0.5
-
-    monkeypatch.setattr(steps, "compile_step", compile_step)
-    monkeypatch.setattr(app, "policy_of", lambda network: values_of)
-    network, target = linear(1)[0], linear(2)[0]
-    monkeypatch.setattr(app, "q_network", lambda actions: target)
-    games = Script(2, np.random.default_rng(4))
-    return app.dqn(config, games, network, SimpleNamespace(), np.random.default_rng(1), 0), compiled, calls
-
-
-def test_dqn_warms_up_then_learns_and_copies_at_its_rates(monkeypatch):
-    learner, _, calls = scripted_dqn(monkeypatch, warm_up=20, replay_ratio=6.0, target_every=30)
     happened = []
+    monkeypatch.setattr(steps, "compile_step", lambda fn, *owners: lambda *batch: happened.append("update") or 0.5)
+    monkeypatch.setattr(app, "policy_of", lambda network: values_of)
+    monkeypatch.setattr(app, "q_network", lambda actions: Target(happened))
+    monkeypatch.setattr(app, "dqn_update", lambda *_: None)
+    network = SimpleNamespace(get_weights=lambda: "weights")
+    games = Script(2, np.random.default_rng(4))
+    return app.dqn(config, games, network, SimpleNamespace(), steps_before), happened
+
+
+def test_dqn_warms_up_then_learns_and_updates_its_target_at_its_rates(monkeypatch):
+    learner, happened = scripted_dqn(monkeypatch, warm_up=20, replay_ratio=6.0, target_every=30)
+    rounds = []
     for _ in range(12):
-        calls.clear()
+        happened.clear()
         done, metrics = next(learner)
-        names = [name for name, _ in calls]
-        happened.append((done, names.count("q_learning"), names.count("copy")))
-    assert happened[0] == (10, 0, 1), "the copy at the beginning; it only plays"
-    assert happened[1][1] == 3, "the memory holds 20 transitions after the last of these steps"
-    assert {updates for _, updates, _ in happened[2:]} == {15}, "10 steps, 6 samples a step, 4 a batch"
-    assert [steps for steps, _, copies in happened[1:] if copies] == [30, 60, 90, 120]
+        rounds.append((done, happened.count("update"), happened.count("weights")))
+    assert rounds[0] == (10, 0, 1), "the target at the beginning; it only plays"
+    assert rounds[1][1] == 3, "the buffer holds 20 transitions after the last of these steps"
+    assert {updates for _, updates, _ in rounds[2:]} == {15}, "10 steps, 6 samples a step, 4 a batch"
+    assert [steps for steps, _, targets in rounds[1:] if targets] == [30, 60, 90, 120]
     assert metrics["loss"] == 0.5
 
 
 def test_dqn_goes_on_counting_from_a_checkpoint(monkeypatch):
-    scripted_dqn(monkeypatch)
-    config = app.Train(algorithm="dqn", environments=2, rollout=5, batch=4, replay=100, warm_up=20)
-    learner = app.dqn(
-        config, Script(2, np.random.default_rng(4)), linear(1)[0], SimpleNamespace(), np.random.default_rng(1), 1_000
-    )
+    learner, _ = scripted_dqn(monkeypatch, steps_before=1_000, warm_up=20)
     assert next(learner)[0] == 1_010
 
 
 @pytest.mark.parametrize("targets", ["double", "single"])
 def test_dqn_values_the_action_that_one_network_or_the_other_chooses(monkeypatch, targets):
-    learner, compiled, _ = scripted_dqn(monkeypatch, warm_up=20, targets=targets)
+    (network, ours), (target, theirs) = linear(1), linear(2)
     monkeypatch.setattr(app, "q_update", lambda *_: lambda frames, actions, targets, weights: (targets, weights))
-    next(learner)
-    q_learning, (network, target, _) = compiled["q_learning"]
+    update = app.dqn_update(app.Train(targets=targets), network, target, None)
     frames, actions, rewards, next_frames, terminal, weights = batch_of(64, np.random.default_rng(5))
-    learned, passed_on = q_learning(frames, actions, rewards, next_frames, terminal, weights)
-    ours, theirs = (next_frames @ np.asarray(model.weights[0]) for model in (network, target))
+    learned, passed_on = update(frames, actions, rewards, next_frames, terminal, weights)
+    ours, theirs = next_frames @ ours, next_frames @ theirs
     assert (ours.argmax(-1) != theirs.argmax(-1)).any(), "else both would be the same"
     chosen = (ours if targets == "double" else theirs).argmax(-1)
-    beyond = theirs[np.arange(64), chosen]
-    np.testing.assert_allclose(np.asarray(learned), rewards + 0.99 * (1 - terminal) * beyond, rtol=1e-3, atol=1e-4)
+    next_values = theirs[np.arange(64), chosen]
+    np.testing.assert_allclose(np.asarray(learned), rewards + 0.99 * (1 - terminal) * next_values, rtol=1e-3, atol=1e-4)
     assert (np.asarray(passed_on) == weights).all()
-    copy, (network, target) = compiled["copy"]
-    copy()
-    np.testing.assert_array_equal(np.asarray(target.weights[0]), np.asarray(network.weights[0]))
 
 
 def test_anneal():
@@ -406,11 +407,11 @@ def test_help_answers_at_once(tmp_path, words):
 @pytest.fixture
 def short_evaluations(monkeypatch):
     """As SHORT_EVALUATIONS, for this process."""
-    monkeypatch.setattr(app, "protocol_scores", short_scores)
+    monkeypatch.setattr(report, "protocol_scores", short_scores)
 
 
 def short_scores(policy, game, protocol, count, seed) -> np.ndarray:
-    return protocol_scores(policy, game, replace(protocol, cap=20), 2, seed)
+    return protocol_scores(policy, game, replace(protocol, max_steps=20), 2, seed)
 
 
 @pytest.fixture(scope="module")
@@ -418,7 +419,7 @@ def finished(tmp_path_factory) -> Path:
     """A run that has ended; nobody may change it."""
     folder = tmp_path_factory.mktemp("finished") / "run"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "protocol_scores", short_scores)
+        patch.setattr(report, "protocol_scores", short_scores)
         assert main(*TINY, "--steps", 64, "--run", folder) == 0
     return folder
 
@@ -493,7 +494,7 @@ def test_play_films_the_best_of_some_games(tmp_path, capsys, models):
 
 
 def test_play_another_game(tmp_path, capsys, models, monkeypatch):
-    monkeypatch.setattr(film, "CAP", 60)
+    monkeypatch.setattr(app, "record_game", partial(record_game, max_steps=60))
     assert main("--game", "space_invaders", "--model", models / "six_actions", "-o", "film.webp") == 0
     said = capsys.readouterr().out
     assert "in 60 steps (cut off after 5 minutes of play)" in said
@@ -521,7 +522,7 @@ def test_evaluate_prints_both_protocols(capsys, models):
 @pytest.fixture
 def no_work(monkeypatch, no_long_work):
     """Such an input is answered before the game, too."""
-    monkeypatch.setattr(app, "play_game", no_long_work)
+    monkeypatch.setattr(app, "record_game", no_long_work)
 
 
 @pytest.mark.parametrize(
@@ -530,7 +531,7 @@ def no_work(monkeypatch, no_long_work):
         ("--game breakuot", "no Atari game called 'breakuot'. Did you mean breakout"),
         ("train --game spaceinvaders", "Did you mean space_invaders"),
         ("evaluate --game Breakout", "Did you mean breakout"),
-        ("--game pong", "No model for pong in the box: train one with .*train --game pong"),
+        ("--game pong", "No model for pong is shipped: train one with .*train --game pong"),
         ("evaluate --game pong", "No model for pong"),
         ("--model nowhere", "there is no model nowhere"),
         ("--model nowhere/model.keras", "there is no model nowhere"),
@@ -556,6 +557,7 @@ def no_work(monkeypatch, no_long_work):
         ("train --exploration 0", "--exploration is 0"),
         ("train --epsilon 2", "--epsilon is 2"),
         ("train --trace -1", "--trace is -1"),
+        ("train --sticky-games 1.5", "--sticky-games is 1.5"),
         ("train --environments 0", "--environments is 0"),
         ("train --environments 1000000", "--environments"),
         ("train --environments 4096 --rollout 65536", "--environments"),
@@ -699,11 +701,11 @@ def test_a_shipped_model_loads_with_plain_keras(game, actions):
     assert path.stat().st_size < 8 * 2**20
 
 
-@pytest.mark.parametrize(("game", "cap", "at_least"), [("breakout", 700, 15.0), ("space_invaders", 700, 250.0)])
-def test_a_shipped_model_plays_well_above_random(game, cap, at_least):
+@pytest.mark.parametrize(("game", "max_steps", "at_least"), [("breakout", 700, 15.0), ("space_invaders", 700, 250.0)])
+def test_a_shipped_model_plays_well_above_random(game, max_steps, at_least):
     shipped(game)
     policy = app.policy_of(app.load_network(game, None))
-    scores = protocol_scores(policy, game, replace(NATURE, cap=cap), 4, seed=77)
+    scores = protocol_scores(policy, game, replace(NATURE, max_steps=max_steps), 4, seed=77)
     assert scores.mean() > at_least, "random play has 1.7 and 148 at the end of a game"
 
 

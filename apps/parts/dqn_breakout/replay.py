@@ -1,4 +1,4 @@
-"""Experience replay (Mnih et al. 2015) that keeps single frames: a quarter of the memory that stacks would take."""
+"""A replay buffer (Mnih et al. 2015) that stores single frames: a quarter of the memory that stacks would take."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from shared.atari.games import OBSERVATION
 HEIGHT, WIDTH, STACK = OBSERVATION
 
 
-class Replay:
-    """The last `capacity` transitions of `count` games played side by side, in a ring a game.
+class ReplayBuffer:
+    """The last `capacity` transitions of `count` games played in parallel, in a ring buffer for each game.
 
     One transition takes 84 * 84 = 7,056 bytes of frames and 7 bytes more: 1 M transitions in 7.1 GB. Memory is taken as
-    the ring fills. Stacks are rebuilt on sampling, with black before a game's first frame, as the emulator gives them.
+    the buffer fills. Stacks are rebuilt on sampling, with black before a game's first frame, as the emulator gives
+    them.
     """
 
     def __init__(self, capacity: int, count: int) -> None:
-        """Make an empty memory for `capacity` transitions, `capacity // count` a game."""
+        """Make an empty buffer for `capacity` transitions, `capacity // count` of each game."""
         self.length = capacity // count
         self._frames = np.zeros((self.length, count, HEIGHT, WIDTH), np.uint8)
         self._actions = np.zeros((self.length, count), np.uint8)
@@ -39,19 +40,21 @@ class Replay:
         terminal: np.ndarray,
         ended: np.ndarray,
     ) -> None:
-        """Keep one agent step of every game.
+        """Store one agent step of every game.
 
         Args:
-            observations: uint8 (games, 84, 84, 4), what the actions answered; only the newest frame is kept.
+            observations: uint8 (games, 84, 84, 4), before the actions; only the newest frame is stored.
             actions: integers (games,).
             rewards: (games,), as they are learned from.
-            terminal: bool (games,): no value lies beyond.
+            terminal: bool (games,): there is no value to bootstrap from.
             ended: bool (games,): the next transition is the emulator's reset, never learned from.
         """
         at = self._added % self.length
         self._frames[at] = observations[..., -1]
-        self._actions[at], self._rewards[at] = actions, rewards
-        self._terminal[at], self._ended[at] = terminal, ended
+        self._actions[at] = actions
+        self._rewards[at] = rewards
+        self._terminal[at] = terminal
+        self._ended[at] = ended
         self._added += 1
 
     def sample(self, batch: int, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
@@ -61,11 +64,12 @@ class Replay:
             states uint8 (batch, 84, 84, 4), actions int32 (batch,), rewards float32 (batch,), next states like states,
             terminal float32 (batch,), and weights float32 (batch,): 0 for the emulator's reset steps, 1 for all others.
         """
-        # The oldest frames serve as the past of a stack only; the newest transition has no next state yet.
+        # The oldest frames are only the past of later states; the newest transition has no next state yet.
         oldest = max(self._added - self.length, 0) + (STACK if self._added > self.length else 0)
         times = rng.integers(oldest, self._added - 1, batch)
         games = rng.integers(0, self._count, batch)
-        at, reset = times % self.length, self._resets(times, games)
+        at = times % self.length
+        reset = self._resets(times, games)
         frames = self._window(times, games)
         states = _stacked(frames[:, :STACK])
         frames[reset, 1:STACK] = 0  # another game begins
@@ -80,16 +84,17 @@ class Replay:
 
     def _window(self, times: np.ndarray, games: np.ndarray) -> np.ndarray:
         """A state's frames, oldest first, black where its game had not begun, and the next one: (batch, 5, 84, 84)."""
-        times, games = times[:, None] + np.arange(1 - STACK, 2), games[:, None]
+        times = times[:, None] + np.arange(1 - STACK, 2)  # (batch, 5)
+        games = games[:, None]
         frames = self._frames[times % self.length, games]
-        # In its last state the emulator ignores the action; what follows is a new game.
+        # The emulator ignores the action in the last state of a game, and starts a new one.
         same_game = (times >= 0) & ~self._resets(times, games)
         same_game = np.logical_and.accumulate(same_game[:, STACK - 2 :: -1], axis=1)[:, ::-1]  # from the newest back
         frames[:, : STACK - 1][~same_game] = 0
         return frames
 
     def _resets(self, times: np.ndarray, games: np.ndarray) -> np.ndarray:
-        """Whether the action at this time was the one the emulator ignored to start a new game."""
+        """Whether the action at this time was ignored by the emulator, which started a new game."""
         return (times > 0) & self._ended[(times - 1) % self.length, games]
 
 

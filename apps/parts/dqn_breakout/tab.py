@@ -3,9 +3,11 @@
 import gradio as gr
 
 from apps import dqn_breakout
+from apps.parts.dqn_breakout.networks import load_network, shipped_games
 from shared import saved_models, tabs
-from shared.atari.film import FILM_SECONDS, film_game, play_game
+from shared.atari.film import FILM_SECONDS, film_game
 from shared.atari.games import STEPS_PER_SECOND, Policy
+from shared.atari.recording import record_game
 from shared.errors import in_range
 
 TITLE, POSITION = "Play", 10
@@ -13,7 +15,7 @@ TITLE, POSITION = "Play", 10
 
 def load(game: str = "breakout") -> Policy:
     """The network that plays a game."""
-    return dqn_breakout.policy_of(dqn_breakout.load_network(game, None))
+    return dqn_breakout.policy_of(load_network(game))
 
 
 def show() -> None:
@@ -21,7 +23,7 @@ def show() -> None:
     policy = tabs.load_once(dqn_breakout.APP, load)
     with gr.Row():
         with gr.Column():
-            game = gr.Dropdown(dqn_breakout.boxed_games(), value="breakout", label="Game")
+            game = gr.Dropdown(shipped_games(), value="breakout", label="Game")
             epsilon = gr.Slider(0, 1, 0.01, step=0.01, label="Epsilon: how often it takes a random action")
             seconds = gr.Slider(5, FILM_SECONDS, 20, step=5, label="Seconds")
             seed = gr.Number(1, label="Seed: the same seed plays the same game", precision=0)
@@ -33,15 +35,15 @@ def show() -> None:
     @start.click(inputs=[game, epsilon, seconds, seed], outputs=[film, score], api_name="play")
     @tabs.errors_shown()
     def play(game, epsilon, seconds, seed, progress=gr.Progress()):  # noqa: B008
-        cap = round(in_range("Seconds", seconds, 1, FILM_SECONDS) * STEPS_PER_SECOND)
+        max_steps = round(in_range("Seconds", seconds, 1, FILM_SECONDS) * STEPS_PER_SECOND)
         rules = {"epsilon": in_range("Epsilon", epsilon, 0.0, 1.0), "seed": tabs.checked_seed(seed), "sticky": 0.0}
         progress(0, "Loading the model")
         network, path = policy(game), tabs.new_file(f"{game}.webp")
 
-        def tell(so_far):
-            progress((len(so_far.actions), cap), "Playing")
+        def report(so_far):
+            progress((len(so_far.actions), max_steps), "Playing")
 
-        played = play_game(network, game, **rules, cap=cap, tell=tell)
+        played = record_game(network, game, **rules, max_steps=max_steps, report=report)
         progress(1, "Filming")
         film_game(played, path)
         ended = "the game was over" if played.finished else "the film ends"

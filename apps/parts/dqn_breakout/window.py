@@ -1,4 +1,4 @@
-"""A window that shows frames as they come, for `--watch`: Tk, which comes with most Pythons."""
+"""A window that shows frames as they are made, for `--watch`. It uses Tk, which comes with most Pythons."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from shared.errors import UserError
 
 
 class Window:
-    """A context manager; `show` does nothing if `wanted` is false, or once the person has closed the window.
+    """A context manager; `show` does nothing if `wanted` is false, or after the user has closed the window.
 
     Args:
         title: in the window's frame.
@@ -45,14 +45,14 @@ class Window:
             self._root.picture = ImageTk.PhotoImage(Image.fromarray(frame), master=self._root)  # Tk keeps no reference
             self._root.label.configure(image=self._root.picture)
             self._root.update()
-        except tkinter.TclError:  # closed by the person: the work goes on without it
+        except tkinter.TclError:  # closed by the user: the work goes on without it
             self._root = None
 
     def __exit__(self, kind: type | None, error: BaseException | None, trace: TracebackType | None) -> None:
         if self._root is not None:
             import tkinter
 
-            with suppress(tkinter.TclError):  # closed by the person since the last frame
+            with suppress(tkinter.TclError):  # closed by the user since the last frame
                 self._root.destroy()
 
 

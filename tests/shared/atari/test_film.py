@@ -1,4 +1,4 @@
-"""The film of a game: played once without pictures, then again in colour, at most a minute long."""
+"""A game is recorded without pictures; its film shows it in colour, in at most a minute."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.atari.film import film_game, play_game
-from shared.atari.games import replay_screens
+from shared.atari.film import film_game
+from shared.atari.recording import RecordedGame, record_game
 
 
 @pytest.fixture(scope="module")
@@ -17,33 +17,26 @@ def game():
     def serve(observations: np.ndarray) -> np.ndarray:
         return np.tile(np.float32([0, 1, 0, 0]), (len(observations), 1))
 
-    return play_game(serve, "breakout", seed=3, epsilon=0.1, sticky=0.0)
+    return record_game(serve, "breakout", seed=3, epsilon=0.1, sticky=0.0)
 
 
 def test_a_game_is_recorded(game):
     assert game.finished
     assert len(game.actions) == len(game.values) > 50
     assert game.values[0].shape == (4,)
-    assert game.score == sum(points for _, points in replay_screens("breakout", game.actions, seed=3))
+    assert game.score == sum(points for _, points in game.screens())
 
 
-def test_a_game_is_cut_off_where_one_says_and_told_on_the_way():
-    told = []
-    serve = {"seed": 3, "epsilon": 0.1, "sticky": 0.0}
-    short = play_game(
-        lambda o: np.float32([[0, 0, 1, 0]]),
-        "breakout",
-        **serve,
-        cap=230,
-        tell=lambda game: told.append(len(game.actions)),
-    )
-    assert (short.finished, len(short.actions), told) == (False, 230, [100, 200])
+def test_a_game_that_hangs_is_truncated_and_reported_on_the_way():
+    reported = []
 
+    def report(game: RecordedGame) -> None:
+        reported.append(len(game.actions))
 
-def test_a_game_that_hangs_is_cut_off(monkeypatch):
-    monkeypatch.setattr("shared.atari.film.CAP", 40)
-    hanging = play_game(lambda o: np.float32([[1, 0, 0, 0]]), "breakout", seed=1, epsilon=0.0, sticky=0.0)
-    assert (hanging.finished, len(hanging.actions)) == (False, 40)
+    rules = {"seed": 3, "epsilon": 0.0, "sticky": 0.0, "max_steps": 230, "report": report}
+    hanging = record_game(lambda o: np.float32([[1, 0, 0, 0]]), "breakout", **rules)
+    assert (hanging.finished, len(hanging.actions), reported) == (False, 230, [100, 200])
+    assert record_game.__kwdefaults__["max_steps"] == 5 * 60 * 15, "five minutes"
 
 
 @pytest.mark.parametrize("name", ["film.webp", "film.gif"])

@@ -20,7 +20,7 @@ from shared.atari.games import (
     action_names,
     check_game,
     epsilon_greedy,
-    play,
+    play_first_games,
     replay_screens,
 )
 from shared.errors import UserError
@@ -101,6 +101,21 @@ def test_a_game_depends_on_its_seed_alone(make_games):
     assert (together.observations[0] != together.observations[2]).any()
 
 
+def test_a_share_of_the_games_is_sticky(make_games):
+    mixed = make_games(count=4, seed=3, sticky=0.25, sticky_games=0.5)
+    plain, sticky = make_games(count=2, seed=3), make_games(count=2, seed=5, sticky=0.25)
+    ends = np.zeros(4, int)
+    for actions in random_actions(mixed, 500):
+        step = mixed.step(actions)
+        halves = plain.step(actions[:2]), sticky.step(actions[2:])
+        for field in ("observations", "rewards", "terminal", "ended"):
+            joined = np.concatenate([getattr(half, field) for half in halves])
+            np.testing.assert_array_equal(getattr(step, field), joined, err_msg=field)
+        np.testing.assert_array_equal(mixed.ignored, step.ended)
+        ends += step.ended
+    assert (ends > 0).all(), "of each game, the step after its end is compared, too"
+
+
 def test_points_are_not_clipped(make_games):
     games = make_games("space_invaders", 4)
     rewards = {float(r) for actions in random_actions(games, 300) for r in games.step(actions).rewards}
@@ -157,8 +172,8 @@ def test_the_step_after_an_end_is_marked_and_ignores_its_action(make_games):
 # ---------------------------------------------------------------------------------------------- playing games
 
 
-def turns(games: Games, policy: Policy, epsilon: float = 0.0, cap: int = 2_000) -> list[Turn]:
-    return list(play(policy, games, epsilon=epsilon, cap=cap, seed=0))
+def turns(games: Games, policy: Policy, epsilon: float = 0.0, max_steps: int = 2_000) -> list[Turn]:
+    return list(play_first_games(policy, games, epsilon=epsilon, max_steps=max_steps, seed=0))
 
 
 def test_a_greedy_game_ends_if_the_agent_serves(make_games):
@@ -167,8 +182,8 @@ def test_a_greedy_game_ends_if_the_agent_serves(make_games):
     assert not played[-1].playing.any()
 
 
-def test_the_cap_ends_a_game_that_hangs(make_games):
-    played = turns(make_games(), always(RIGHT), cap=600)
+def test_a_game_that_hangs_is_truncated(make_games):
+    played = turns(make_games(), always(RIGHT), max_steps=600)
     assert len(played) == 600
     assert played[-1].playing.all()
 

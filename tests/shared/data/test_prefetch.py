@@ -1,4 +1,4 @@
-"""Batches made ahead are the same batches, no more of them, and no later."""
+"""Prefetched batches are the same batches, no more of them, and no later."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import threading
 import numpy as np
 import pytest
 
-from shared.data.prefetch import ahead
+from shared.data.prefetch import prefetch
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 5])
 def test_the_same_items_in_the_same_order(count):
     rng, other = np.random.default_rng(1), np.random.default_rng(1)
     expected = [rng.random() for _ in range(count)]
-    assert list(ahead(other.random() for _ in range(count))) == expected
+    assert list(prefetch(other.random() for _ in range(count))) == expected
     assert rng.bit_generator.state == other.bit_generator.state, "not one item too many"
 
 
@@ -26,12 +26,12 @@ def test_the_next_item_is_made_while_one_is_in_use():
         made.set()
         yield "second"
 
-    for item in ahead(items()):
+    for item in prefetch(items()):
         assert made.wait(timeout=10), item
 
 
 def test_an_item_is_none_like_any_other():
-    assert list(ahead([None, 0, None])) == [None, 0, None]
+    assert list(prefetch([None, 0, None])) == [None, 0, None]
 
 
 def test_what_goes_wrong_in_the_other_thread_is_raised_in_its_place():
@@ -39,7 +39,7 @@ def test_what_goes_wrong_in_the_other_thread_is_raised_in_its_place():
         yield 1
         raise RuntimeError("no second")
 
-    made = ahead(items())
+    made = prefetch(items())
     assert next(made) == 1
     with pytest.raises(RuntimeError, match="no second"):
         next(made)
@@ -47,7 +47,7 @@ def test_what_goes_wrong_in_the_other_thread_is_raised_in_its_place():
 
 def test_a_reader_who_leaves_early_leaves_no_thread_behind():
     before = threading.active_count()
-    made = ahead(iter(range(100)))
+    made = prefetch(iter(range(100)))
     next(made)
     made.close()
     assert threading.active_count() == before

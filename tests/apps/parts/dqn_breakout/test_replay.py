@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.parts.dqn_breakout.replay import Replay
+from apps.parts.dqn_breakout.replay import ReplayBuffer
 from shared.atari.games import OBSERVATION, Games
 
 
 class Recorder:
-    """Fills a Replay and remembers everything; a transition's reward is its number, so that samples tell their own."""
+    """Fills a buffer and remembers everything; a transition's reward is its number, so that a sample tells its own."""
 
-    def __init__(self, memory: Replay, count: int):
+    def __init__(self, memory: ReplayBuffer, count: int):
         self.memory, self.count = memory, count
         self.observations, self.actions, self.terminal, self.ignored = [], [], [], []
         self.drawn: set[int] = set()
@@ -45,7 +45,7 @@ class Recorder:
 def test_stacks_of_real_games_bit_for_bit():
     count, length = 3, 150
     games, rng = Games("breakout", count, seed=1, threads=1), np.random.default_rng(0)
-    recorder = Recorder(Replay(count * length, count), count)
+    recorder = Recorder(ReplayBuffer(count * length, count), count)
     for step in range(450):
         observations, ignored = games.observations, games.ignored
         actions = rng.integers(0, games.actions, count)
@@ -73,7 +73,7 @@ def emulated(steps: int, count: int, rng: np.random.Generator):
 @pytest.mark.parametrize("capacity", [40, 41, 200])
 def test_stacks_of_very_short_games_at_every_fill(capacity):
     count, rng = 2, np.random.default_rng(capacity)
-    recorder = Recorder(Replay(capacity, count), count)
+    recorder = Recorder(ReplayBuffer(capacity, count), count)
     for step, transition in enumerate(emulated(90, count, rng)):
         recorder.add(*transition)
         held = min(step + 1, capacity // count)
@@ -84,7 +84,7 @@ def test_stacks_of_very_short_games_at_every_fill(capacity):
 
 def test_draws_all_that_is_held_and_nothing_else():
     count, length, rng = 2, 20, np.random.default_rng(1)
-    recorder = Recorder(Replay(count * length, count), count)
+    recorder = Recorder(ReplayBuffer(count * length, count), count)
     transitions = emulated(50, count, rng)
     for _ in range(10):
         recorder.add(*next(transitions))
@@ -99,7 +99,7 @@ def test_draws_all_that_is_held_and_nothing_else():
 
 def test_draws_games_and_times_evenly():
     count, rng = 4, np.random.default_rng(1)
-    recorder = Recorder(Replay(400, count), count)
+    recorder = Recorder(ReplayBuffer(400, count), count)
     for transition in emulated(100, count, rng):
         recorder.add(*transition)
     numbers = recorder.memory.sample(8_000, rng)[2].astype(int)
@@ -109,7 +109,7 @@ def test_draws_games_and_times_evenly():
 
 
 def test_the_same_generator_draws_the_same_batch():
-    memory, rng = Replay(40, 2), np.random.default_rng(1)
+    memory, rng = ReplayBuffer(40, 2), np.random.default_rng(1)
     for transition in emulated(30, 2, rng):
         memory.add(transition[0], transition[1], np.zeros(2), *transition[2:4])
     one, other = (memory.sample(16, np.random.default_rng(3)) for _ in range(2))
@@ -118,7 +118,7 @@ def test_the_same_generator_draws_the_same_batch():
 
 def test_a_million_transitions_fit_in_seven_and_a_half_gigabytes():
     capacity = 1_000
-    memory = Replay(capacity, 10)
+    memory = ReplayBuffer(capacity, 10)
     taken = sum(value.nbytes for value in vars(memory).values() if isinstance(value, np.ndarray))
     assert taken / capacity * 1_000_000 <= 7.5e9
     assert taken / capacity == 7_063, "the number that the help of --replay gives"
