@@ -23,7 +23,7 @@ from PIL import Image
 from apps import dqn_breakout as app
 from apps.parts.dqn_breakout import report
 from shared import saved_models
-from shared.atari import games
+from shared.atari.games import OBSERVATION, Step
 from shared.atari.recording import record_game
 from shared.atari.scores import NATURE, protocol_scores
 from shared.drawing.film import _WebP
@@ -200,14 +200,14 @@ class Script:
         self.observations = self._screens()
 
     def _screens(self) -> np.ndarray:
-        return self.rng.integers(0, 256, (self.count, *games.OBSERVATION), dtype=np.uint8)
+        return self.rng.integers(0, 256, (self.count, *OBSERVATION), dtype=np.uint8)
 
-    def step(self, actions: np.ndarray) -> games.Step:
+    def step(self, actions: np.ndarray) -> Step:
         ended = ~self.ignored & (self.rng.random(self.count) < 0.2)
         rewards = self.rng.integers(-3, 4, self.count).astype(np.float32)
         self.seen.append((self.observations, self.ignored, actions, rewards, ended))
         self.observations, self.ignored = self._screens(), ended
-        return games.Step(self.observations, rewards, ended, ended)
+        return Step(self.observations, rewards, ended, ended)
 
 
 def values_of(observations: np.ndarray) -> np.ndarray:
@@ -228,7 +228,7 @@ def test_pqn_learns_every_transition_once_an_epoch_from_its_own_target(monkeypat
     clipped, weights, best = np.clip(rewards, -1, 1), 1.0 - ignored, np.array([values_of(s).max(-1) for s in screens])
     targets = app.q_lambda(clipped, ended, weights, best, values_of(games.observations).max(-1), 0.99, 0.65)
     columns = actions.flat, weights.flat, targets.flat
-    expected = dict(zip(map(pixel, screens.reshape(32, *games.OBSERVATION)), zip(*columns, strict=True), strict=True))
+    expected = dict(zip(map(pixel, screens.reshape(32, *OBSERVATION)), zip(*columns, strict=True), strict=True))
     assert len(batches) == 4
     for epoch in (batches[:2], batches[2:]):
         learned = {}
@@ -317,12 +317,12 @@ def test_anneal():
 def test_the_network_is_the_one_of_the_paper():
     import_keras()
     network = app.q_network(6)
-    assert (network.input_shape, network.output_shape) == ((None, *games.OBSERVATION), (None, 6))
+    assert (network.input_shape, network.output_shape) == ((None, *OBSERVATION), (None, 6))
     assert (network.inputs[0].dtype, network.outputs[0].dtype) == ("uint8", "float32")
     norms = 2 * (7 * 7 * 64) + 2 * 512
     assert network.count_params() == 8_224 + 32_832 + 36_928 + (3_136 * 512 + 512) + (512 * 6 + 6) + norms
     policy = app.policy_of(network)
-    values = policy(np.full((2, *games.OBSERVATION), 255, np.uint8))
+    values = policy(np.full((2, *OBSERVATION), 255, np.uint8))
     assert (values.shape, values.dtype) == ((2, 6), np.float32)
     assert np.isfinite(values).all()
 
