@@ -315,8 +315,8 @@ def dqn(config: Train, games: Games, network: keras.Model, optimizer: Any, steps
         batches = prefetch(shard(*buffer.sample(config.batch, rng)) for _ in range(int(updates_due)))
         losses.extend(update(*batch) for batch in batches)
         updates_due %= 1
-        value = values.max(axis=-1).mean()
-        yield steps, {"loss": np.mean(losses or 0.0), "value": value, "training_score": games.mean_score}
+        value = float(values.max(axis=-1).mean())
+        yield steps, {"loss": float(np.mean(losses or 0.0)), "value": value, "training_score": games.mean_score}
 
 
 # ------------------------------------------------------------------------------------------------------ Training
@@ -344,8 +344,8 @@ def checked(config: Train) -> Train:
 
 def fit(config: Train) -> float:
     """The training itself; returns the best evaluation's mean score."""
-    sticky = {"sticky": STICKY.sticky, "sticky_games": config.sticky_games}
-    games = Games(config.game, config.environments, seed=config.seed, **sticky)
+    sticky, share = STICKY.sticky, config.sticky_games
+    games = Games(config.game, config.environments, seed=config.seed, sticky=sticky, sticky_games=share)
     network = q_network(games.actions)
     optimizer = averaging_adam(config)
     optimizer.build(network.trainable_variables)
