@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -33,8 +33,9 @@ from apps.parts.char_rnn.writer import BLOCK, Speak, block_judge, collect, speak
 from shared import cli, saved_models, settings
 from shared.console import say
 from shared.data.datasets import open_text
-from shared.errors import UserError, in_range
+from shared.errors import UserError
 from shared.files import output_path, write_atomically
+from shared.settings import Range, Seed, Settings, Training
 from shared.training import devices, fit_loop
 from shared.training.optimizers import adamw
 
@@ -48,7 +49,7 @@ APP = "char_rnn"
 
 
 @dataclass
-class Write:
+class Write(Settings):
     """Write on from a prompt, character by character."""
 
     prompt: str | None = None
@@ -57,77 +58,68 @@ class Write:
     """A model.keras file or its folder; by default the one in saved_models/."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A file for the text, besides the terminal."""
-    length: int = 1000
+    length: Annotated[int, Range(1, 10_000_000)] = 1000
     """Characters to write."""
-    temperature: float = 0.8
+    temperature: Annotated[float, Range(0.001, 100)] = 0.8
     """1 is what was learned; higher is bolder, lower more cautious. (Always the most likely character: --top-k 1.)"""
-    top_k: int = 0
+    top_k: Annotated[int, Range(0, 2**31 - 1)] = 0
     """Choose among this many most likely characters only: 0 for all, 1 for always the most likely one."""
-    top_p: float = 1.0
+    top_p: Annotated[float, Range(0.001, 1)] = 1.0
     """Choose among the most likely characters that together have this probability."""
-    seed: int | None = None
+    seed: Annotated[int | None, Range(0, 2**32 - 1)] = None
     """The same seed writes the same text; by default every run writes another one."""
-    samples: int = 1
+    samples: Annotated[int, Range(1, 10_000_000)] = 1
     """How many texts to write, one after the other."""
     show_confidence: bool = False
     """Colour each character by the probability that the network gave it: red for a surprise, green for expected."""
 
 
 @dataclass
-class Train:
+class Train(Training):
     """Learn to write like a text; the best network by validation is kept in RUN/model.keras."""
 
+    QUICK: ClassVar = {"epochs": 10, "units": 256, "dropout": 0.1, "weight_dropout": 0.1, "learning_rate": 5e-3}
+
+    run: Path = Path("outputs/char_rnn/train")
     data: str = "tiny_shakespeare"
     """A UTF-8 text file or the TFDS name of a text; its last tenth is for validation."""
-    run: Path = Path("outputs/char_rnn/train")
-    """Folder for the model, the metrics, the curve and the checkpoints."""
-    resume: bool = False
-    """Go on with the run in RUN, with the settings it was started with."""
-    init: Path | None = None
-    """Start from the weights of this model (file or folder) instead of random ones."""
-    quick: bool = False
-    """A small network for a few epochs: words and verse after about 5 minutes on 2 cores."""
-    epochs: int = 70
+    epochs: Annotated[int, Range(1, 10_000)] = 70
     """Passes over the training text."""
-    batch: int = 64
+    batch: Annotated[int, Range(1, 10_000)] = 64
     """Places of the text that are read side by side; fewer for a short text."""
-    window: int = 128
+    window: Annotated[int, Range(1, 10_000)] = 128
     """Characters that a gradient reaches back over."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 10_000)] = 2
     """LSTM layers."""
-    units: int = 512
+    units: Annotated[int, Range(1, 10_000)] = 512
     """Size of each layer's state."""
-    embedding: int = 128
+    embedding: Annotated[int, Range(1, 10_000)] = 128
     """Numbers in the vector of a symbol."""
-    dropout: float = 0.4
+    dropout: Annotated[float, Range(0, 0.9)] = 0.4
     """Share of each layer's outputs left out in training, the same for a whole window; a quarter of it on symbols."""
-    weight_dropout: float = 0.4
+    weight_dropout: Annotated[float, Range(0, 0.9)] = 0.4
     """Share of the recurrent weights left out in training."""
-    forget: float = 0.2
+    forget: Annotated[float, Range(0, 1)] = 0.2
     """Chance that a window begins without memory of the text before it."""
-    learning_rate: float = 3e-3
+    learning_rate: Annotated[float, Range(1e-9, 1)] = 3e-3
     """AdamW's step size after the warm-up; it falls to zero along a cosine."""
-    weight_decay: float = 0.05
+    weight_decay: Annotated[float, Range(0, 1)] = 0.05
     """AdamW's, of everything but biases."""
-    average: float = 0.03
+    average: Annotated[float, Range(1e-9, 1)] = 0.03
     """Share of the run over which the weights are averaged."""
-    seed: int = 1
-    """Seed of weights, dropout and the order of the text."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    """auto takes mixed_bfloat16 where the processor is fast at it."""
 
 
 @dataclass
-class Evaluate:
+class Evaluate(Settings):
     """Recompute the model card's numbers, on the last tenth of a text and on text of the network's own."""
 
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     data: str = "tiny_shakespeare"
     """The text that the network was trained on: a UTF-8 file or a TFDS name."""
-    blocks: int = 12_800
+    blocks: Annotated[int, Range(1, 10_000_000)] = 12_800
     """Random blocks of 256 characters to measure on; nanoGPT takes 200 batches of 64."""
-    seed: int = 1
+    seed: Seed = 1
     """Seed of the blocks and of the text that it writes."""
 
 
@@ -191,20 +183,12 @@ def windows(ids: np.ndarray, config: Train, epoch: int) -> Iterator[tuple[np.nda
 
 def checked(config: Train) -> tuple[Train, str]:
     """The settings to train with, the batch no larger than the text allows, and the text; or a UserError."""
-    if config.quick:
-        config = replace(config, epochs=10, units=256, dropout=0.1, weight_dropout=0.1, learning_rate=5e-3)
     config = settings.resumed(config)
-    cli.check(config, "epochs batch window layers units embedding", 1, 10_000)
-    cli.check(config, "dropout weight_dropout", 0.0, 0.9)
-    cli.check(config, "forget weight_decay", 0.0, 1.0)
-    cli.check(config, "learning_rate average", 1e-9, 1.0)
-    cli.check(config, "seed", 0, 2**31)
     text = open_text(config.data)
     windows = len(split(text)[0]) // config.window
     if not windows or len(text) < 20:
         raise UserError(f"{config.data} is shorter than a window of {config.window} characters: give more text.")
-    config = replace(config, batch=min(config.batch, windows))
-    return settings.begin(config), text
+    return replace(settings.begin(config), batch=min(config.batch, windows)), text
 
 
 def fit(config: Train, text: str) -> float:
@@ -258,8 +242,6 @@ def train(config: Train) -> None:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers: blocks, the whole stream, words and copies."""
-    cli.check(config, "blocks", 1, 10**7)
-    cli.check(config, "seed", 0, 2**32 - 1)
     learned, held_out = split(open_text(config.data))
     network, alphabet = load(config.model)
     ids, rng = alphabet.encode(held_out), np.random.default_rng(config.seed)
@@ -287,15 +269,6 @@ def opening(config: Write, alphabet: Alphabet, tell: Callable[[str], None] = say
     return alphabet.encode(alphabet.start + text)
 
 
-def check_write(config: Write) -> None:
-    """UserError for what is out of range."""
-    cli.check(config, "length samples", 1, 10**7)
-    cli.check(config, "top_k", 0, 2**31 - 1)
-    cli.check(config, "top_p", 0.001, 1.0)
-    cli.check(config, "temperature", 0.001, 100.0)
-    in_range("--seed", config.seed or 0, 0, 2**32 - 1)
-
-
 def pieces(
     config: Write, alphabet: Alphabet, speak: Speak, prompt: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[str, np.ndarray]]:
@@ -306,7 +279,6 @@ def pieces(
 
 def write(config: Write) -> None:
     """Write on from a prompt, and show it as it comes."""
-    check_write(config)
     path = config.output and output_path(config.output, APP, "text.txt")
     network, alphabet = load(config.model)
     prompt, speak = opening(config, alphabet), speaker(network)

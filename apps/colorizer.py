@@ -17,10 +17,10 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -37,9 +37,10 @@ from shared.data.datasets import ImageSet, open_images
 from shared.data.images import crop_square, exif_of_upright, fit_within, load_image, named_files, sample_photos
 from shared.data.photo_sets import open_train_splits
 from shared.drawing import pictures
-from shared.errors import UserError, in_range
+from shared.errors import UserError
 from shared.files import output_path
 from shared.layers.mobilenet import mobilenet
+from shared.settings import Precision, Range, Settings, Training
 from shared.training import devices, fit_loop
 from shared.training.optimizers import adamw
 
@@ -59,7 +60,7 @@ FORMATS |= {".jpeg": FORMATS[".jpg"], ".tif": {}, ".tiff": {}, ".bmp": {}}
 
 
 @dataclass
-class Colorize:
+class Colorize(Settings):
     """Colour photos at their full size; without any, photos made grey, beside what they were."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -68,77 +69,72 @@ class Colorize:
     """A model.keras file or its folder; by default the one in saved_models/."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A file for one photo, a folder for several; by default outputs/colorizer/."""
-    vividness: float = 1.0
+    vividness: Annotated[float, Range(0, 10)] = 1.0
     """Multiplies the chroma: 0 is grey, 2 twice as colourful."""
-    temperature: float = TEMPERATURE
+    temperature: Annotated[float, Range(0.01, 10)] = TEMPERATURE
     """How the network's doubts are settled: 1 is the mean of all colours it thinks of, near 0 the likeliest one."""
     hint: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
     """x,y,#rrggbb: the colour that you know of a pixel; it spreads to what belongs to it. May be repeated."""
     compare: bool = False
     """Also save a sheet of before and after."""
-    resolution: int = RESOLUTION
+    resolution: Annotated[int, Range(32, 4096, multiple_of=32)] = RESOLUTION
     """Longest side of the copy that the network sees, in pixels, a multiple of 32."""
 
 
 @dataclass
-class Train:
+class Train(Training):
     """Learn the colours of photos; the best network by validation is kept in RUN/model.keras."""
 
+    QUICK: ClassVar = {"epochs": 4, "photos": 3000}
+
+    run: Path = Path("outputs/colorizer/train")
     data: str = "imagenette/160px-v2"
     """Folders of photos or TFDS names, with commas between; of each the train split. Grey photos are left out."""
-    run: Path = Path("outputs/colorizer/train")
-    """Folder for the model, the metrics, the curve, a sheet of samples and the checkpoints."""
-    resume: bool = False
-    """Go on with the run in RUN, with the settings it was started with."""
-    init: Path | None = None
-    """Start from the weights of this model (file or folder) instead of ImageNet's."""
+    precision: Precision = "float32"
+    """On CPUs float32 is the fastest for this network."""
     from_scratch: bool = False
     """Start from random weights; nothing is downloaded."""
-    quick: bool = False
-    """Four epochs of 3,000 photos: a first idea of colours after about 5 minutes."""
-    photos: int = 0
+    photos: Annotated[int, Range(0, 2**31)] = 0
     """Learn from so many photos only, spread evenly over each folder; 0 for all."""
-    size: int = 128
+    size: Annotated[int, Range(32, 4096, multiple_of=32)] = 128
     """Side of the crops to learn from, in pixels, a multiple of 32."""
-    scale: float = 0.4
+    scale: Annotated[float, Range(0.01, 1)] = 0.4
     """The smallest share of a photo's area that a crop may have."""
-    epochs: int = 20
+    epochs: Annotated[int, Range(1, 10_000)] = 20
     """Passes over the photos."""
-    batch: int = 32
+    batch: Annotated[int, Range(1, 10_000)] = 32
     """Photos in a step."""
-    rebalance: float = 0.5
+    rebalance: Annotated[float, Range(0.01, 1)] = 0.5
     """How much more rare colours count: 0 as if all were as common, 1 not at all (Zhang's lambda)."""
-    huber: float = 0.2
+    huber: Annotated[float, Range(0, 100)] = 0.2
     """Weight of the error of the mean colour beside the cross entropy of the bins."""
-    learning_rate: float = 7e-4
+    learning_rate: Annotated[float, Range(1e-9, 1)] = 7e-4
     """AdamW's step size after the warm-up; it falls to zero along a cosine."""
-    weight_decay: float = 1e-3
+    weight_decay: Annotated[float, Range(0, 100)] = 1e-3
     """AdamW's, of everything but biases."""
-    average: float = 0.05
+    average: Annotated[float, Range(1e-9, 1)] = 0.05
     """Share of the run over which the weights are averaged."""
-    seed: int = 1
-    """Seed of the weights, the order and the crops."""
 
 
 @dataclass
-class Evaluate:
+class Evaluate(Settings):
     """Recompute the model card's numbers, beside grey and beside one colour for all; grey photos are left out."""
 
     data: str = "imagenette/160px-v2"
     """A folder of photos or a TFDS name."""
     split: str = "validation"
     """Which of its parts: train, validation, test or all."""
-    limit: int = 1000
+    limit: Annotated[int, Range(1, 10_000_000)] = 1000
     """Photos at most, spread evenly."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     classifier: str = "photo_classifier"
     """Who compares features and names the photos: one from saved_models/, a file or a folder."""
-    vividness: float = 1.0
+    vividness: Annotated[float, Range(0, 10)] = 1.0
     """Of the row called ours."""
-    temperature: float = TEMPERATURE
+    temperature: Annotated[float, Range(0.01, 10)] = TEMPERATURE
     """Of the row called ours, and of the curve."""
-    resolution: int = RESOLUTION
+    resolution: Annotated[int, Range(32, 4096, multiple_of=32)] = RESOLUTION
     """As in the demo."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Where the curve of PSNR against colourfulness goes."""
@@ -253,24 +249,9 @@ def load(config: Colorize | Evaluate) -> tuple[Painter, ColourBins]:
 
 def checked(config: Train) -> tuple[Train, list[ImageSet]]:
     """The settings to train with, and the data, not read yet; or a UserError."""
-    if config.quick:
-        config = replace(config, epochs=4, photos=3000)
     config = settings.resumed(config)
-    cli.check(config, "epochs batch", 1, 10_000)
-    cli.check(config, "photos seed", 0, 2**31)
-    cli.check(config, "scale rebalance", 0.01, 1.0)
-    cli.check(config, "huber weight_decay", 0.0, 100.0)
-    cli.check(config, "learning_rate average", 1e-9, 1.0)
-    check_side("--size", config.size)
     sources = open_train_splits(config.data)
     return settings.begin(config), sources
-
-
-def check_side(name: str, pixels: int) -> None:
-    """UserError unless it is a multiple of 32."""
-    in_range(name, pixels, 32, 4096)
-    if pixels % 32:
-        raise UserError(f"{name} is {pixels}, and must be a multiple of 32.")
 
 
 def photos_for(config: Train, sources: list[ImageSet]) -> tuple[np.ndarray, np.ndarray]:
@@ -322,7 +303,7 @@ def fit(config: Train, learned: np.ndarray, held: np.ndarray, network: keras.Mod
 def train(config: Train) -> None:
     """Learn the colours of photos; Ctrl-C saves, --resume goes on."""
     config, sources = checked(config)
-    with devices.setup(config.seed, "float32") as device:
+    with devices.setup(config.seed, config.precision) as device:
         say(f"Training on {device.description}.")
         learned, held = photos_for(config, sources)
         sample = lab_photos.pairs(list(learned[:1000]), 32, stride=1)[1]
@@ -340,8 +321,6 @@ def train(config: Train) -> None:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers, and the curve of PSNR against colourfulness over vividness."""
-    check_look(config)
-    cli.check(config, "limit", 1, 10**7)
     photos, path = open_images(config.data, config.split), output_path(config.output, APP, "vividness.png")
     painter, bins = load(config)
     table, curve = Table(bins.centres, feature_judge(config.classifier), photos.classes), Curve()
@@ -381,16 +360,8 @@ def one_colour(photo: np.ndarray, ab: Sequence[float] = (0.0, 0.0)) -> np.ndarra
 # ---------------------------------------------------------------------------------------------------------- Demo
 
 
-def check_look(config: Colorize | Evaluate) -> None:
-    """UserError for what is out of range."""
-    cli.check(config, "vividness", 0.0, 10.0)
-    cli.check(config, "temperature", 0.01, 10.0)
-    check_side("--resolution", config.resolution)
-
-
 def colorize(config: Colorize) -> None:
     """Colour photos at their full size, each into a file of its own."""
-    check_look(config)
     if not config.photos:
         return demo(config)
     files = named_files(config.photos)

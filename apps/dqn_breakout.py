@@ -18,10 +18,10 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -42,6 +42,7 @@ from shared.data.prefetch import prefetch
 from shared.drawing.film import Film
 from shared.errors import UserError, in_range
 from shared.files import output_path
+from shared.settings import Range, Settings, Training
 from shared.training import custom_loop, devices
 from shared.training.optimizers import averaged
 
@@ -55,7 +56,7 @@ APP = "dqn_breakout"
 
 
 @dataclass
-class Play:
+class Play(Settings):
     """Play a game with a trained network and film it."""
 
     game: str = "breakout"
@@ -64,90 +65,81 @@ class Play:
     """A model.keras file or its folder; by default the one in saved_models/ for this game."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Where the film goes: a .webp or .gif file; by default outputs/dqn_breakout/GAME.webp."""
-    episodes: int = 1
+    episodes: Annotated[int, Range(1, 1000)] = 1
     """Games to play; the best one is filmed."""
-    seed: int = 1
+    seed: Annotated[int, Range(0, 2**31 - 2000)] = 1
     """Seed of the emulator and of exploration: the same seed gives the same games."""
-    epsilon: float = 0.01
+    epsilon: Annotated[float, Range(0, 1)] = 0.01
     """Probability of a random action at each step."""
-    sticky: float = 0.0
+    sticky: Annotated[float, Range(0, 1)] = 0.0
     """Probability that the emulator repeats the previous action instead (0.25 in Machado et al. 2018)."""
     watch: bool = False
     """Also show the game in a window, at the film's speed."""
 
 
 @dataclass
-class Train:
+class Train(Training):
     """Learn a game from scratch; the network with the best evaluation is saved as RUN/model.keras."""
 
+    QUICK: ClassVar = {"steps": 400_000, "evaluate_every": 200_000, "average": 20_000}
+
+    run: Path = Path("outputs/dqn_breakout/train")
     game: str = "breakout"
     """ROM name of any Atari game that ale-py has."""
-    run: Path = Path("outputs/dqn_breakout/train")
-    """Folder for the model, the metrics, the curve and the checkpoints."""
-    resume: bool = False
-    """Continue the run in RUN, with the settings it was started with."""
-    init: Path | None = None
-    """Start from the weights of this model (file or folder) instead of random ones."""
-    quick: bool = False
-    """A short run: visibly better than random play after about 5 minutes on 2 cores."""
     algorithm: Literal["pqn", "dqn"] = "pqn"
     """pqn: parallel Q-learning without replay buffer. dqn: with replay buffer and target network."""
-    steps: int = 10_000_000
+    steps: Annotated[int, Range(1, 10**12)] = 10_000_000
     """Agent steps to learn for (4 emulator frames each); exploration and learning rate are annealed over them."""
-    environments: int = 128
+    environments: Annotated[int, Range(1, 65_536)] = 128
     """Games played in parallel."""
-    sticky_games: float = 0.0
+    sticky_games: Annotated[float, Range(0, 1)] = 0.0
     """Share of the games with sticky actions: the emulator repeats the previous action with probability 0.25. If it is
     above 0, evaluations average both protocols."""
-    seed: int = 1
-    """Seed of weights, games and exploration."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    """auto takes mixed_bfloat16 where the processor is fast at it."""
-    learning_rate: float = 2.5e-4
+    learning_rate: Annotated[float, Range(1e-9, 1e6)] = 2.5e-4
     """Adam's step size at the start; it falls linearly to zero."""
-    discount: float = 0.99
+    discount: Annotated[float, Range(0, 1)] = 0.99
     """Discount factor for each agent step."""
-    batch: int = 128
+    batch: Annotated[int, Range(1, 65_536)] = 128
     """Transitions in one update."""
-    exploration: float = 0.1
+    exploration: Annotated[float, Range(1e-9, 1e6)] = 0.1
     """Share of STEPS over which epsilon falls from 1 to its final value."""
-    epsilon: float = 0.01
+    epsilon: Annotated[float, Range(0, 1)] = 0.01
     """Final probability of a random action."""
-    rollout: int = 16
+    rollout: Annotated[int, Range(1, 65_536)] = 16
     """Agent steps of each game between two rounds of learning."""
-    epochs: int = 2
+    epochs: Annotated[int, Range(1, 65_536)] = 2
     """pqn: passes over each rollout."""
-    trace: float = 0.65
+    trace: Annotated[float, Range(0, 1)] = 0.65
     """pqn: lambda of the Q(lambda) targets: 0 bootstraps after one step, 1 only at the end of the rollout."""
-    replay: int = 400_000
+    replay: Annotated[int, Range(8, 5_000_000)] = 400_000
     """dqn: capacity of the replay buffer in transitions, of 7,063 bytes each."""
-    replay_ratio: float = 4.0
+    replay_ratio: Annotated[float, Range(1e-9, 1e6)] = 4.0
     """dqn: transitions learned from per agent step (8 in Mnih et al. 2015)."""
     targets: Literal["double", "single"] = "double"
     """dqn: the action that the target network evaluates is chosen by the network (double) or by itself (single)."""
-    warm_up: int = 20_000
+    warm_up: Annotated[int, Range(2, 5_000_000)] = 20_000
     """dqn: agent steps played before learning begins."""
-    target_every: int = 2_000
+    target_every: Annotated[int, Range(1, 10**12)] = 2_000
     """dqn: agent steps between two updates of the target network."""
-    average: int = 100_000
+    average: Annotated[int, Range(1, 10**12)] = 100_000
     """Agent steps over which the weights are averaged, for evaluation and for the saved model."""
-    evaluate_every: int = 500_000
+    evaluate_every: Annotated[int, Range(1, 10**12)] = 500_000
     """Agent steps between two evaluations (32 games, Nature protocol)."""
-    checkpoint_minutes: float = 2.0
+    checkpoint_minutes: Annotated[float, Range(1e-9, 1e6)] = 2.0
     """Minutes between two checkpoints."""
 
 
 @dataclass
-class Evaluate:
+class Evaluate(Settings):
     """Recompute the model card's table: two protocols, each over the first game of each of 100 environments."""
 
     game: str = "breakout"
     """ROM name of the game."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/ for this game."""
-    games: int = 100
+    games: Annotated[int, Range(1, 1000)] = 100
     """Games for each protocol."""
-    seed: int = 1000
+    seed: Annotated[int, Range(0, 2**31 - 2000)] = 1000
     """Seed of the first environment; each further one has the next number."""
 
 
@@ -324,21 +316,14 @@ def dqn(config: Train, games: Games, network: keras.Model, optimizer: Any, steps
 
 def checked(config: Train) -> Train:
     """The settings to train with, or a UserError."""
-    if config.quick:
-        config = replace(config, steps=400_000, evaluate_every=200_000, average=20_000)
     config = settings.resumed(config)
     check_game(config.game)
-    cli.check(config, "discount epsilon trace sticky_games", 0.0, 1.0)
-    cli.check(config, "exploration learning_rate replay_ratio checkpoint_minutes", 1e-9, 1e6)
-    cli.check(config, "steps average evaluate_every target_every", 1, 10**12)
-    cli.check(config, "environments rollout epochs batch", 1, 65_536)
-    cli.check(config, "seed", 0, 2**31 - 20_000)
     played = config.environments * config.rollout
     if played % config.batch:
         raise UserError(f"--batch {config.batch} must divide --environments times --rollout, {played}.")
     in_range("--environments times --rollout", played, 1, 65_536)  # the screens take 1.8 GB
-    cli.check(config, "replay", 8 * config.environments, 5_000_000)
-    cli.check(config, "warm_up", 2 * config.environments, config.replay - config.environments)
+    in_range("--replay", config.replay, 8 * config.environments, 5_000_000)
+    in_range("--warm-up", config.warm_up, 2 * config.environments, config.replay - config.environments)
     return settings.begin(config)
 
 
@@ -391,8 +376,6 @@ def train(config: Train) -> None:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's table: 100 games by each of two protocols, and how long the training took."""
-    cli.check(config, "games", 1, 1000)
-    cli.check(config, "seed", 0, 2**31 - 2000)
     print_scores(policy_of(load_network(config.game, config.model)), config.game, config.games, config.seed)
     folder = config.model or saved_models.MODELS / f"dqn_{config.game}"
     print(training_summary(config.game, folder.parent if folder.is_file() else folder))
@@ -400,9 +383,6 @@ def evaluate(config: Evaluate) -> None:
 
 def play(config: Play) -> None:
     """Play, choose the best game, and film it in colour with the network's Q-values beside it."""
-    cli.check(config, "episodes", 1, 1000)
-    cli.check(config, "seed", 0, 2**31 - 2000)
-    cli.check(config, "epsilon sticky", 0.0, 1.0)
     path = output_path(config.output, APP, f"{config.game}.webp")
     Film(path, fps=STEPS_PER_SECOND)  # a wrong ending is refused before the game, not after it
     with Window(config.game, config.watch) as window:

@@ -36,8 +36,9 @@ from shared.data.images import crop_square, load_image, sample_photos
 from shared.data.labelled import labelled_photos
 from shared.drawing.curves import plot_curves
 from shared.drawing.pictures import save_image
-from shared.errors import UserError, in_range, suggest
+from shared.errors import UserError, suggest
 from shared.files import output_path
+from shared.settings import Range, Settings
 
 APP, UNDEFENDED, DEFENDED = "fgsm", "photo_classifier", "photo_classifier_robust"
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
@@ -49,7 +50,7 @@ BATCH = 10
 
 
 @dataclass
-class Attack:
+class Attack(Settings):
     """Change a photo invisibly, so that a network calls it something else."""
 
     photo: tyro.conf.Positional[Path | None] = None
@@ -60,7 +61,7 @@ class Attack:
     """What the network shall call it; by default anything else."""
     attack: Literal["fgsm", "pgd"] = "fgsm"
     """fgsm is one step; pgd many small ones, and stronger."""
-    steps: int | None = None
+    steps: Annotated[int | None, Range(1, 10_000)] = None
     """Steps of pgd; by default 10, with a target 40."""
     model: str = UNDEFENDED
     """One from saved_models/, a .keras file (RGB pixels 0..255 to logits), or MobileNetV2, ResNet50 or any other name
@@ -69,12 +70,12 @@ class Attack:
     """Where the sheet goes, a .png, .bmp or .tif file; the adversarial photos are saved beside it."""
     sweep: Path | None = None
     """Instead of one photo, a folder: plot accuracy against epsilon, for the defended network, too, if it fits."""
-    photos: int = 100
+    photos: Annotated[int, Range(1, 100_000)] = 100
     """How many photos of that folder to take, spread evenly."""
 
 
 @dataclass
-class Evaluate:
+class Evaluate(Settings):
     """How many of the photos that a network names rightly it still names rightly after an attack."""
 
     data: str = "imagenette/160px-v2"
@@ -83,9 +84,9 @@ class Evaluate:
     """What --model takes, one or more."""
     epsilon: str = "2/255"
     """The size of the attacks and of the noise."""
-    steps: int = 10
+    steps: Annotated[int, Range(1, 100_000)] = 10
     """Steps of PGD."""
-    photos: int = 200
+    photos: Annotated[int, Range(1, 100_000)] = 200
     """How many photos to take, spread evenly."""
 
 
@@ -98,8 +99,6 @@ def checked(config: Attack) -> float:
         raise UserError("--sweep takes a folder, and neither a photo nor a --target.")
     if config.steps is not None and config.attack == "fgsm":
         raise UserError("--steps is for --attack pgd: FGSM is one step.")
-    in_range("--steps", 1 if config.steps is None else config.steps, 1, 10_000)
-    cli.check(config, "photos", 1, 100_000)
     return share(config.epsilon)
 
 
@@ -336,7 +335,6 @@ def sweep(config: Attack) -> None:
 def evaluate(config: Evaluate) -> None:
     """How many of the photos that a network names rightly it still names rightly after an attack."""
     epsilon, pgd = share(config.epsilon), f"PGD-{config.steps}"
-    cli.check(config, "photos steps", 1, 100_000)
     for row, name in enumerate(config.models):
         classifier = find_classifier(name, BATCH)
         photos = open_photos(config.data, config.photos, classifier)

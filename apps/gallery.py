@@ -16,13 +16,14 @@ from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from apps.parts.gallery.page import opened, wait
 from shared import cli
-from shared.errors import UserError, in_range
+from shared.errors import UserError
+from shared.settings import Range, Settings
 
 PARTS = Path(__file__).resolve().parent / "parts"
 
@@ -31,10 +32,10 @@ PARTS = Path(__file__).resolve().parent / "parts"
 
 
 @dataclass
-class Serve:
+class Serve(Settings):
     """Open the page, until Ctrl-C closes it."""
 
-    port: int | None = None
+    port: Annotated[int | None, Range(1, 65_535)] = None
     """By default the first free one from 7860."""
     host: str = "127.0.0.1"
     """Address to listen at: by default this computer's own, which nobody else can reach."""
@@ -72,7 +73,6 @@ def build() -> Any:
 
 def serve(config: Serve) -> None:
     """Open the page, until Ctrl-C closes it."""
-    in_range("--port", 1 if config.port is None else config.port, 1, 65_535)
     with opened(build, **asdict(config)) as blocks:
         print(f"The gallery is open at {blocks.share_url or blocks.local_url} (Ctrl-C closes it).", flush=True)
         wait()

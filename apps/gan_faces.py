@@ -19,10 +19,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -49,6 +49,7 @@ from shared.errors import UserError, in_range
 from shared.files import output_path
 from shared.layers.diff_augment import DICE, Policy, augment
 from shared.layers.residual import residual
+from shared.settings import Range, Seed, Settings, Training
 from shared.training import custom_loop, devices
 from shared.training.optimizers import averaged
 
@@ -67,14 +68,14 @@ JUDGED = 1000  # paintings that the best generator is chosen by
 
 
 @dataclass
-class Paint:
+class Paint(Settings):
     """Paint a sheet of new faces, or an animation that goes from face to face."""
 
-    count: int | None = None
+    count: Annotated[int | None, Range(1, 10_000)] = None
     """Faces on the sheet (by default 64), or on the way of the animation (8)."""
-    seed: int = 1
+    seed: Seed = 1
     """The same seed paints the same faces."""
-    truncation: float = 1.0
+    truncation: Annotated[float, Range(0, 1)] = 1.0
     """0 to 1: how far from the average face to go. Less is more regular, and more alike; 1 is what was learned."""
     interpolate: bool = False
     """Animate: each face turns into the next one, the last into the first, for ever."""
@@ -85,57 +86,49 @@ class Paint:
 
 
 @dataclass
-class Train:
+class Train(Training):
     """Learn to paint faces from photos; the best generator by kernel distance is kept in RUN/model.keras."""
 
+    QUICK: ClassVar = {"images": 40_000, "validate_every": 20_000, "sheet_every": 2_000, "average": 0.1}
+    HAS_REPLICAS: ClassVar = True
+
+    run: Path = Path("outputs/gan_faces/train")
     data: str = "celeb_a"
     """A folder of photos, each with its face in the middle, or a TFDS name. A tenth is held out to choose by, another
     to test on."""
-    run: Path = Path("outputs/gan_faces/train")
-    """Folder for the model, the metrics, the sheets of samples, the film of the training and the checkpoints."""
-    resume: bool = False
-    """Go on with the run in RUN, with the settings it was started with."""
-    quick: bool = False
-    """A short run: blurred faces after about 5 minutes on 2 cores."""
-    images: int = 1_500_000
+    images: Annotated[int, Range(1, 10**12)] = 1_500_000
     """Photos to show to the critic in all; it sees as many paintings."""
-    crop: float = 0.72
+    crop: Annotated[float, Range(1e-9, 1)] = 0.72
     """Side of the square cut out of the middle, as a share of the photo's shorter side (0.72 frames CelebA's faces)."""
-    batch: int = 32
+    batch: Annotated[int, Range(1, 65_536)] = 32
     """Photos in one update."""
-    latent: int = 128
+    latent: Annotated[int, Range(1, 65_536)] = 128
     """Random numbers that a face is painted from."""
-    width: int = 24
+    width: Annotated[int, Range(1, 65_536)] = 24
     """Channels of the generator at 64 x 64 pixels; 2, 4 and 8 times as many further down."""
-    critic_width: int = 40
+    critic_width: Annotated[int, Range(1, 65_536)] = 40
     """Channels of the critic at 32 x 32 pixels; 2, 4 and 8 times as many further down."""
-    learning_rate: float = 4e-4
+    learning_rate: Annotated[float, Range(1e-9, 1)] = 4e-4
     """Adam's step size, of both networks; it falls to a tenth along a cosine."""
-    penalty: float = 0.5
+    penalty: Annotated[float, Range(0, 1e6)] = 0.5
     """Weight of the critic's squared slopes at photos and at paintings (gamma of R1 and R2); it falls to a tenth
     along a cosine."""
-    penalty_every: int = 8
+    penalty_every: Annotated[int, Range(1, 65_536)] = 8
     """Updates between two in which the penalty is counted, that many times as much."""
     augment: Policy = "geometry"
     """What the critic sees is shifted and partly covered (geometry), and differently coloured too (all)."""
-    average: float = 0.03
+    average: Annotated[float, Range(1e-9, 1)] = 0.03
     """Share of the run over which the generator's weights are averaged."""
-    seed: int = 1
-    """Seed of weights, of the order of the photos and of the latents."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
-    """auto takes mixed_bfloat16 where the processor is fast at it."""
-    replicas: int = 1
-    """GPUs (or other devices) that share each batch."""
-    validate_every: int = 50_000
+    validate_every: Annotated[int, Range(1, 10**12)] = 50_000
     """Photos between two measurements of the kernel distance."""
-    sheet_every: int = 10_000
+    sheet_every: Annotated[int, Range(1, 10**12)] = 10_000
     """Photos between two sheets of samples, which together are the film."""
-    checkpoint_minutes: float = 2.0
+    checkpoint_minutes: Annotated[float, Range(1e-9, 1e6)] = 2.0
     """Minutes between two checkpoints."""
 
 
 @dataclass
-class Evaluate:
+class Evaluate(Settings):
     """Recompute the model card's numbers against the photos of the training and against those held out."""
 
     data: str = "celeb_a"
@@ -144,9 +137,9 @@ class Evaluate:
     """A model.keras file or its folder; by default the one in saved_models/."""
     classifier: str = "photo_classifier"
     """The image classifier whose features are compared: a name in saved_models/, a folder or a file."""
-    samples: int = 10_000
+    samples: Annotated[int, Range(64, 1_000_000)] = 10_000
     """Faces to paint for the distances; fewer make the Frechet distance higher."""
-    seed: int = 1
+    seed: Seed = 1
     """Seed of the latents."""
     download_inception: bool = False
     """Fetch the weights of Inception-v3 for FID and KID where they are not on this computer yet (84 MB)."""
@@ -295,15 +288,7 @@ def batch_of(faces: np.ndarray, config: Train, step: int) -> tuple[np.ndarray, .
 
 def checked(config: Train) -> Train:
     """The settings to train with, or a UserError."""
-    if config.quick:
-        config = replace(config, images=40_000, validate_every=20_000, sheet_every=2_000, average=0.1)
     config = settings.resumed(config)
-    cli.check(config, "images validate_every sheet_every", 1, 10**12)
-    cli.check(config, "batch latent width critic_width penalty_every replicas", 1, 65_536)
-    cli.check(config, "crop learning_rate average", 1e-9, 1.0)
-    cli.check(config, "penalty", 0.0, 1e6)
-    cli.check(config, "checkpoint_minutes", 1e-9, 1e6)
-    cli.check(config, "seed", 0, 2**31)
     if config.batch % config.replicas:
         raise UserError(f"--batch {config.batch} must be a multiple of --replicas, {config.replicas}.")
     open_images(config.data)  # says what is wrong with it before a run begins
@@ -322,6 +307,8 @@ def adversaries(config: Train) -> Owners:
     import keras
 
     networks = generator(config), critic(config)
+    if config.init and not config.resume:
+        saved_models.start_from(networks[0], config.init)
     rate = falling(config.learning_rate, config)
     momentum = max(1 - config.batch / (config.average * config.images), 0.0)
     averaging = {"use_ema": True, "ema_momentum": momentum}, {}
@@ -444,8 +431,6 @@ def load(model: Path | None) -> tuple[keras.Model, dict[str, Any]]:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers: distances to the photos, variety, nearest photos, speed."""
-    cli.check(config, "samples", 64, 10**6)
-    cli.check(config, "seed", 0, 2**31)
     kind = Path(config.classifier).name
     network, trained = load(config.model)
     features = distances.classifier_features(config.classifier)
@@ -479,9 +464,8 @@ def draw_latents(seed: int, count: int, network: keras.Model) -> np.ndarray:
 def paint(config: Paint) -> None:
     """Paint a sheet of new faces, or an animation that goes from face to face."""
     count = config.count if config.count is not None else 8 if config.interpolate else 64
-    in_range("--count", count, 2 if config.interpolate else 1, 100 if config.interpolate else 10_000)
-    cli.check(config, "truncation", 0.0, 1.0)
-    cli.check(config, "seed", 0, 2**32 - 1)
+    if config.interpolate:
+        in_range("--count", count, 2, 100)
     path = output_path(config.output, APP, "morph.webp" if config.interpolate else "faces.png")
     if config.interpolate:
         Film(path)  # a wrong ending is refused before the work, not after it

@@ -19,9 +19,9 @@ import json
 import sys
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -37,10 +37,11 @@ from shared.data.images import load_each, named_files, random_crop, resize, samp
 from shared.data.vocabulary import PAD, Vocabulary
 from shared.decoding.captioner import Caption, Captioner
 from shared.drawing import pictures
-from shared.errors import UserError, in_range
+from shared.errors import UserError
 from shared.files import output_path, write_atomically
 from shared.layers.mobilenet import freeze, mobilenet
 from shared.layers.transformer import caption_decoder
+from shared.settings import Precision, Range, Seed, Settings, Training
 from shared.training.optimizers import adamw
 from shared.training.runtime import import_keras
 
@@ -57,7 +58,7 @@ JSON_KEYS = JsonKeys("captions", "text", "score")
 
 
 @dataclass
-class Describe:
+class Describe(Settings):
     """Say what is on photos, and save a sheet of them with their captions."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -66,82 +67,76 @@ class Describe:
     """A model.keras file or its folder; by default the one in saved_models/."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A file for the sheet."""
-    beams: int = 3
+    beams: Annotated[int, Range(1, 100)] = 3
     """Captions that the search follows at a time; 1 takes the likeliest word each time."""
-    samples: int = 0
+    samples: Annotated[int, Range(0, 100)] = 0
     """Write so many captions by chance instead."""
-    temperature: float | None = None
+    temperature: Annotated[float | None, Range(0.01, 100)] = None
     """Of chance: 1 is what was learned, higher is bolder; by default 0.7. Given alone, it asks for one sample."""
     attention: bool = False
     """Also save, for each photo, a sheet of where the network looked for each word."""
-    seed: int = 0
+    seed: Seed = 0
     """Of chance."""
     json: bool = False
     """Print JSON instead of a table."""
 
 
 @dataclass
-class Train:
+class Train(Training):
     """Learn to caption photos; the best network by CIDEr is kept in RUN/model.keras."""
 
-    data: Path = Path("flickr8k")
-    """A folder in Flickr8k's published form: photos, captions.txt, lists of the splits. TFDS has no such data set."""
+    QUICK: ClassVar = {"photos": 1500, "epochs": 8, "whole_epochs": 0, "held_out": 200}
+
     run: Path = Path("outputs/image_captioner/train")
     """Folder for the model, the metrics, the curve and the checkpoints; those of the second stage are in RUN/whole."""
-    resume: bool = False
-    """Go on with the run in RUN, with the settings it was started with."""
-    init: Path | None = None
-    """Start from the weights of this model (file or folder) instead of ImageNet's; it must know the same words."""
-    quick: bool = False
-    """1,500 photos, the first stage only: simple sentences after about 5 minutes."""
-    photos: int = 0
+    data: Path = Path("flickr8k")
+    """A folder in Flickr8k's published form: photos, captions.txt, lists of the splits. TFDS has no such data set."""
+    photos: Annotated[int, Range(0, 2**31)] = 0
     """Learn from so many photos only; 0 for all."""
-    size: int = 192
+    size: Annotated[int, Range(32, 1024)] = 192
     """Side of the photos that the network takes, in pixels."""
-    epochs: int = 9
+    epochs: Annotated[int, Range(1, 100_000)] = 9
     """Passes over the photos in the first stage, whose features are computed once."""
-    whole_epochs: int = 7
+    whole_epochs: Annotated[int, Range(0, 2**31)] = 7
     """Passes in the second stage, in which the eyes learn, too; 0 for none."""
-    frozen_blocks: int = 6
+    frozen_blocks: Annotated[int, Range(0, 16)] = 6
     """MobileNetV2's blocks, of 16, that stay as they are even then."""
-    batch: int = 32
+    batch: Annotated[int, Range(1, 100_000)] = 32
     """Photos in a step, each with all its captions."""
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, Range(1e-9, 1)] = 1e-3
     """AdamW's step size after the warm-up, in the first stage; it falls to zero along a cosine."""
-    whole_rate: float = 1.5e-4
+    whole_rate: Annotated[float, Range(1e-9, 1)] = 1.5e-4
     """The same in the second stage."""
-    units: int = 256
+    units: Annotated[int, Range(1, 100_000)] = 256
     """Size of a word's vector."""
-    layers: int = 2
+    layers: Annotated[int, Range(1, 100_000)] = 2
     """Blocks of the transformer."""
-    heads: int = 4
+    heads: Annotated[int, Range(1, 100_000)] = 4
     """Of each attention."""
-    hidden: int = 512
+    hidden: Annotated[int, Range(1, 100_000)] = 512
     """Size between the two dense layers of a block."""
-    longest: int = 24
+    longest: Annotated[int, Range(3, PACKED)] = 24
     """Words of a caption, its end included."""
-    least: int = 5
+    least: Annotated[int, Range(1, 100_000)] = 5
     """How often a word must occur to be learned."""
-    dropout: float = 0.3
+    dropout: Annotated[float, Range(0, 0.9)] = 0.3
     """Share of features, and of what each part of a block adds, left out in training."""
-    smoothing: float = 0.1
+    smoothing: Annotated[float, Range(0, 0.9)] = 0.1
     """Share of the probability that a word's target gives to all others."""
-    weight_decay: float = 0.05
+    weight_decay: Annotated[float, Range(0, 1)] = 0.05
     """AdamW's, of everything but biases."""
-    average: float = 0.05
+    average: Annotated[float, Range(1e-9, 1)] = 0.05
     """Share of a stage over which the weights are averaged."""
-    scale: float = 0.7
+    scale: Annotated[float, Range(0.01, 1)] = 0.7
     """The smallest share of a photo's area that a crop may have, in the second stage."""
-    held_out: int = 500
+    held_out: Annotated[int, Range(1, 100_000)] = 500
     """Photos of the validation split to choose the best epoch by."""
-    seed: int = 1
-    """Seed of the weights, the order and the crops."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Of the transformer; the eyes are float32, which is the fastest for them on CPUs."""
 
 
 @dataclass
-class Evaluate:
+class Evaluate(Settings):
     """Recompute the model card's numbers: BLEU, ROUGE-L and CIDEr-D, times 100, greedy and by beam search."""
 
     data: Path = Path("flickr8k")
@@ -150,11 +145,11 @@ class Evaluate:
     """Which of its parts: train, validation, test or all."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
-    beams: tuple[int, ...] = (1, 3, 5)
+    beams: Annotated[tuple[int, ...], Range(1, 100)] = (1, 3, 5)
     """Widths of the search to measure; the captions of the second one, if there is one, are shown."""
-    limit: int = 0
+    limit: Annotated[int, Range(0, 10_000_000)] = 0
     """The first so many photos only; 0 for all."""
-    shown: int = 100
+    shown: Annotated[int, Range(0, 10_000_000)] = 100
     """How many captions to print, unselected: of the first photos."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A JSON file for all captions."""
@@ -207,18 +202,7 @@ def load(model: Path | None) -> Captioner:
 
 def checked(config: Train) -> tuple[Train, list[Captioned], list[Captioned]]:
     """The settings to train with, the photos to learn from and those to judge by, not read yet; or a UserError."""
-    if config.quick:
-        config = replace(config, photos=1500, epochs=8, whole_epochs=0, held_out=200)
     config = settings.resumed(config)
-    cli.check(config, "epochs batch units layers heads hidden least held_out", 1, 100_000)
-    cli.check(config, "whole_epochs photos seed", 0, 2**31)
-    cli.check(config, "size", 32, 1024)
-    cli.check(config, "longest", 3, PACKED)
-    cli.check(config, "frozen_blocks", 0, 16)
-    cli.check(config, "dropout smoothing", 0.0, 0.9)
-    cli.check(config, "weight_decay", 0.0, 1.0)
-    cli.check(config, "learning_rate whole_rate average", 1e-9, 1.0)
-    cli.check(config, "scale", 0.01, 1.0)
     if config.units % config.heads:
         raise UserError(f"--units is {config.units}, and must be a multiple of --heads, {config.heads}.")
     learned, held = read_captions(config.data, "train", "validation")
@@ -380,9 +364,6 @@ def train(config: Train) -> None:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers, and print captions that nobody selected."""
-    cli.check(config, "limit shown", 0, 10**7)
-    for beams in config.beams:
-        in_range("--beams", beams, 1, 100)
     found, learned = read_captions(config.data, config.split, "train")
     found, known = found[: config.limit or None], {words for photo in learned for words in photo.captions}
     path, captioner = output_path(config.output, APP, f"captions-{config.split}.json"), load(config.model)
@@ -434,10 +415,7 @@ def save_captions(path: Path, found: Sequence[Captioned], written: dict[int, lis
 
 def describe(config: Describe) -> None:
     """Say what is on photos, and draw a sheet."""
-    cli.check(config, "beams", 1, 100)
-    cli.check(config, "samples", 0, 100)
-    cli.check(config, "seed", 0, 2**32 - 1)
-    heat = in_range("--temperature", 0.7 if config.temperature is None else config.temperature, 0.01, 100)
+    heat = 0.7 if config.temperature is None else config.temperature
     path = output_path(config.output, APP, "captions.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos())
     captioner = load(config.model)

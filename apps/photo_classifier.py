@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -39,9 +39,10 @@ from shared.data.labelled import labelled_photos
 from shared.data.photo_sets import PhotosInMemory, load_and_split, open_train_splits
 from shared.drawing import pictures
 from shared.drawing.bars import bar_panel
-from shared.errors import UserError, in_range
+from shared.errors import UserError
 from shared.files import output_path
 from shared.layers.mobilenet import imagenet_weights
+from shared.settings import Precision, Range, Settings, Training
 from shared.training import devices, fit_loop
 from shared.training.optimizers import adamw
 
@@ -59,7 +60,7 @@ JSON_KEYS = JsonKeys("guesses", "label", "confidence")
 
 
 @dataclass
-class Classify:
+class Classify(Settings):
     """Name what is on photos: the most likely classes with confidences, and all on a sheet."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
@@ -68,57 +69,50 @@ class Classify:
     """A name in saved_models/, a path, or a name in keras.applications, whose weights Keras downloads."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A file for the sheet."""
-    top: int = 5
+    top: Annotated[int, Range(1, 8)] = 5
     """Classes for each photo."""
     json: bool = False
     """Print JSON instead of a table."""
 
 
 @dataclass
-class Train:
+class Train(Training):
     """Make ImageNet's network ready for smaller photos or, with --adversarial, for attacked ones."""
 
+    QUICK: ClassVar = {"epochs": 2, "photos": 3000}
+
+    run: Path = Path("outputs/photo_classifier/train")
     data: str = "imagenette/160px-v2"
     """Folders of photos or TFDS names, with commas between; the train split of each. Labels count if --adversarial."""
-    run: Path = Path("outputs/photo_classifier/train")
-    """Folder for the model, the metrics, the curve and the checkpoints."""
-    resume: bool = False
-    """Go on with the run in RUN, with the settings it was started with."""
-    init: Path | None = None
-    """Start from the weights of this model (file or folder) instead of ImageNet's."""
-    quick: bool = False
-    """Two epochs of 3,000 photos."""
     adversarial: bool = False
     """Learn the data's classes from photos under attack, instead of ImageNet's from the 224-pixel network."""
-    epsilon: float = 4.0
+    epsilon: Annotated[float, Range(0.01, 255)] = 4.0
     """The most that the adversary changes a pixel, in grey levels of 255."""
-    step: float = 1.25
+    step: Annotated[float, Range(0.01, 255)] = 1.25
     """Length of the adversary's one step, in epsilons."""
-    size: int | None = None
+    size: Annotated[int | None, Range(32, 1024)] = None
     """Side of the photos that the network takes, in pixels; by default 160, if --adversarial 128."""
-    epochs: int | None = None
+    epochs: Annotated[int | None, Range(1, 100_000)] = None
     """Passes over the photos; by default 8, if --adversarial 15."""
-    learning_rate: float | None = None
+    learning_rate: Annotated[float | None, Range(1e-9, 1)] = None
     """AdamW's step size after the warm-up, then along a cosine to zero; by default 5e-5, if --adversarial 5e-4."""
     batch_norm: Literal["kept", "learned"] | None = None
     """BatchNorm's statistics: those of ImageNet's network, or the batch's own; learned by default if --adversarial."""
-    batch: int = 64
+    batch: Annotated[int, Range(1, 100_000)] = 64
     """Photos in a step."""
-    weight_decay: float = 1e-4
+    weight_decay: Annotated[float, Range(0, 1)] = 1e-4
     """AdamW's, of everything but biases."""
-    average: float = 0.05
+    average: Annotated[float, Range(1e-9, 1)] = 0.05
     """Share of the run over which the weights are averaged."""
-    mix: float | None = None
+    mix: Annotated[float | None, Range(0, 1)] = None
     """Share of the learned weights in those saved, beside the first ones; by default 0.5, if --adversarial 1."""
-    scale: float = 0.4
+    scale: Annotated[float, Range(0.01, 1)] = 0.4
     """The smallest share of a photo's area that a crop may have."""
-    photos: int = 0
+    photos: Annotated[int, Range(0, 2**31)] = 0
     """Learn from so many photos only; 0 for all."""
-    held_out: int = 400
+    held_out: Annotated[int, Range(1, 100_000)] = 400
     """Photos of the train split to choose the best epoch by."""
-    seed: int = 1
-    """Seed of the order, the crops, the adversary, and which photos are held out."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
+    precision: Precision = "float32"
     """On CPUs float32 is the fastest for this network."""
 
 
@@ -129,20 +123,20 @@ PURPOSE: dict[bool, dict[str, Any]] = {  # what None means, by `adversarial`
 
 
 @dataclass
-class Evaluate:
+class Evaluate(Settings):
     """Recompute the model card's numbers; with --under-attack also those of the defence."""
 
     data: str = "imagenette/160px-v2"
     """A folder of photos with their class (n01440764) in the name of the file or of its folder, or a TFDS name."""
     model: str = APP
     """A name in saved_models/, a path, or a name in keras.applications."""
-    photos: int = 5000
+    photos: Annotated[int, Range(1, 10_000_000)] = 5000
     """How many photos to take at most, spread evenly."""
     under_attack: bool = False
     """Also attack the network, and beside it an undefended one."""
     beside: str = APP
     """The undefended network, which chooses among the same classes."""
-    epsilon: float = 4.0
+    epsilon: Annotated[float, Range(0.01, 255)] = 4.0
     """The most that an attack changes a pixel, in grey levels of 255."""
 
 
@@ -244,18 +238,9 @@ def learner(network: keras.Model, config: Train) -> keras.Model:
 
 def checked(config: Train) -> tuple[Train, list]:
     """The settings to train with, and the data, not read yet; or a UserError."""
-    if config.quick:
-        config = replace(config, epochs=2, photos=3000)
     config = settings.resumed(config)
     usual = {name: value for name, value in PURPOSE[config.adversarial].items() if getattr(config, name) is None}
     config = replace(config, **usual)
-    cli.check(config, "size", 32, 1024)
-    cli.check(config, "epochs batch held_out", 1, 100_000)
-    cli.check(config, "photos seed", 0, 2**31)
-    cli.check(config, "epsilon step", 0.01, 255)
-    cli.check(config, "learning_rate average", 1e-9, 1.0)
-    cli.check(config, "weight_decay mix", 0.0, 1.0)
-    cli.check(config, "scale", 0.01, 1.0)
     sources = open_train_splits(config.data, same_classes=config.adversarial)
     if sum(map(len, sources)) < config.held_out + config.batch or 0 < config.photos < config.batch:
         raise UserError(
@@ -379,8 +364,6 @@ def seen_by(
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers."""
-    cli.check(config, "epsilon", 0.01, 255)
-    cli.check(config, "photos", 1, 10**7)
     classifier = find_classifier(config.model, BATCH)
     rows = {"the largest square": 1.0, "its middle, 7/8 wide": 7 / 8}  # the second is ImageNet's usual protocol
     *views, truth = seen_by(classifier, classifier.wnids, config, tuple(rows.values()))
@@ -421,7 +404,6 @@ def tile(photo: np.ndarray, name: str, guesses: list[tuple[str, float]]) -> np.n
 
 def classify(config: Classify) -> None:
     """Name what is on photos, and draw a sheet."""
-    in_range("--top", config.top, 1, 8)
     path = output_path(config.output, APP, "photos.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos())
     classifier = find_classifier(config.model, batch=1)

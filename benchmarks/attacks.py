@@ -25,7 +25,7 @@ from contextlib import redirect_stdout
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -38,6 +38,7 @@ from shared.classifiers.classifier import find_classifier
 from shared.console import say
 from shared.errors import UserError, in_range
 from shared.files import output_path, write_atomically
+from shared.settings import Range, Settings
 from shared.training.runtime import import_keras
 
 GOAL, POINTS = 1.5, 1.0  # how many times as fast ours should be; how far the success rates may lie apart, in %
@@ -53,7 +54,7 @@ Maker = Callable[[np.ndarray, np.ndarray], np.ndarray]  # photos float32 0..255,
 
 
 @dataclass
-class Measure:
+class Measure(Settings):
     """Measure one row in this process, and print it as one line of JSON."""
 
     folder: Path
@@ -64,18 +65,18 @@ class Measure:
     """One step, or several."""
     compiled: bool = False
     """Give the peer the network wrapped in a tf.function, which its documentation does not ask for."""
-    epsilon: float = 2.0
+    epsilon: Annotated[float, Range(1, 255)] = 2.0
     """Largest change of a pixel, in grey levels of 255."""
-    steps: int = 10
+    steps: Annotated[int, Range(1, 10_000)] = 10
     """Of PGD, each as long as shared/classifiers/attacks.py has it."""
-    batch: int = 50
+    batch: Annotated[int, Range(1, 1000)] = 50
     """Photos at a time."""
-    threads: int = 2
+    threads: Annotated[int, Range(1, 1024)] = 2
     """CPU cores that the process may use, and threads of every pool in it."""
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Measure all rows and print the table."""
 
     data: str
@@ -84,17 +85,17 @@ class Compare:
     """Python of the peers' virtual environment."""
     model: str = "photo_classifier"
     """As --model of apps/fgsm.py."""
-    photos: int = 200
+    photos: Annotated[int, Range(1, 10_000)] = 200
     """Photos to take, spread evenly; those that the network names rightly are attacked."""
-    epsilon: float = 2.0
+    epsilon: Annotated[float, Range(1, 255)] = 2.0
     """Largest change of a pixel, in grey levels of 255."""
-    steps: int = 10
+    steps: Annotated[int, Range(1, 10_000)] = 10
     """Of PGD."""
-    batch: int = 50
+    batch: Annotated[int, Range(1, 1000)] = 50
     """Photos at a time, the same for every row."""
-    threads: int = 2
+    threads: Annotated[int, Range(1, 1024)] = 2
     """CPU cores and threads, the same for every row."""
-    rounds: int = 3
+    rounds: Annotated[int, Range(1, 10_000)] = 3
     """Measurements of each row; the table has their median."""
     json: Path | None = None
     """Also write everything measured to this file."""
@@ -240,9 +241,6 @@ def art(network: Any, setup: Measure) -> Maker:
 def compare(config: Compare) -> None:
     """Measure all rows and print the table."""
     in_range("--threads", config.threads, 1, len(usable_cores()))
-    cli.check(config, "rounds photos steps", 1, 10_000)
-    cli.check(config, "batch", 1, 1000)
-    in_range("--epsilon", config.epsilon, 1, 255)
     check_peer(config.peer_python)
     path = output_path(config.json, "attacks", "attacks.json") if config.json else None
     load, rows = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, table_rows()

@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -36,6 +36,7 @@ from shared.data.vocabulary import Vocabulary, Words
 from shared.decoding.captioner import Captioner
 from shared.errors import UserError
 from shared.files import output_path, write_atomically
+from shared.settings import Range, Settings
 from shared.training.optimizers import adamw
 from shared.training.runtime import backend_name, import_keras
 
@@ -44,7 +45,7 @@ TIMED = 50  # photos that the example's loop is timed with
 
 
 @dataclass
-class Measure:
+class Measure(Settings):
     """Train one of the two in this process, and print what came of it as a line of JSON."""
 
     data: Path
@@ -53,21 +54,21 @@ class Measure:
     """A file for the features, made if it is not there."""
     what: Literal["ours", "example"] = "ours"
     """Which one."""
-    minutes: float = 10.0
+    minutes: Annotated[float, Range(0.01, 1000)] = 10.0
     """Of training."""
-    limit: int = 0
+    limit: Annotated[int, Range(0, 10_000_000)] = 0
     """So many photos of each split only; 0 for all."""
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Train both, and print the table."""
 
     data: Path = Path("flickr8k")
     """A folder in Flickr8k's published form."""
-    minutes: float = 10.0
+    minutes: Annotated[float, Range(0.01, 1000)] = 10.0
     """Of training, for each row."""
-    limit: int = 0
+    limit: Annotated[int, Range(0, 10_000_000)] = 0
     """So many photos of each split only; 0 for all."""
     json: Path | None = None
     """Also write everything measured to this file."""
@@ -278,8 +279,6 @@ def print_table(rows: Sequence[dict[str, Any]]) -> None:
 
 def compare(config: Compare) -> None:
     """Train both, and print the table."""
-    cli.check(config, "minutes", 0.01, 1000.0)
-    cli.check(config, "limit", 0, 10**7)
     if backend_name() != "tensorflow":
         raise UserError("the example is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     read_captions(config.data, "train", "test")

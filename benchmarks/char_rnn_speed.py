@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -28,6 +28,7 @@ from apps.parts.char_rnn.writer import collect, speaker
 from shared import cli, saved_models
 from shared.console import say
 from shared.errors import UserError
+from shared.settings import Range, Settings
 from shared.training.runtime import backend_name, import_keras
 
 GOALS = {"one tf.function call a character": 3.0, "one eager call a character": 20.0}
@@ -35,14 +36,14 @@ GOAL_PER_S, TEMPERATURE = 3000, 0.8
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Write with each, and print characters per second."""
 
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/, or else random weights of its size."""
-    length: int = 3000
+    length: Annotated[int, Range(300, 1_000_000)] = 3000
     """Characters in a measurement of the compiled loop; the others write a third and a thirtieth of it."""
-    rounds: int = 5
+    rounds: Annotated[int, Range(1, 100)] = 5
     """Measurements of each; the table has their median."""
 
 
@@ -87,8 +88,6 @@ def one_call_a_character(network: Any, compiled: bool) -> Callable[[int], None]:
 
 def compare(config: Compare) -> None:
     """Write with each, and print characters per second."""
-    cli.check(config, "rounds", 1, 100)
-    cli.check(config, "length", 300, 10**6)
     if backend_name() != "tensorflow":
         raise UserError("the peers are TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     if (load := os.getloadavg()[0]) > 0.5:

@@ -18,7 +18,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -32,6 +32,7 @@ from shared.console import say
 from shared.data.datasets import open_text
 from shared.errors import UserError
 from shared.files import output_path, write_atomically
+from shared.settings import Precision, Range, Settings
 from shared.training.optimizers import adamw
 from shared.training.runtime import backend_name
 
@@ -39,26 +40,26 @@ BATCH, WINDOW = 64, 100  # the tutorial's
 
 
 @dataclass
-class Measure:
+class Measure(Settings):
     """Train one of the two in this process, and print what came of it as a line of JSON."""
 
     what: Literal["ours", "tutorial"] = "ours"
     """Which one."""
     data: str = "tiny_shakespeare"
     """A UTF-8 text file or the TFDS name of a text."""
-    minutes: float = 15.0
+    minutes: Annotated[float, Range(0.01, 1000)] = 15.0
     """Of training."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Of ours; the tutorial's is float32."""
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Train both, and print the table."""
 
     data: str = "tiny_shakespeare"
     """A UTF-8 text file or the TFDS name of a text."""
-    minutes: float = 15.0
+    minutes: Annotated[float, Range(0.01, 1000)] = 15.0
     """Of training, for each row."""
     json: Path | None = None
     """Also write everything measured to this file."""
@@ -147,7 +148,6 @@ def measure(config: Measure) -> None:
 
 def compare(config: Compare) -> None:
     """Train both, and print the table."""
-    cli.check(config, "minutes", 0.01, 1000.0)
     if backend_name() != "tensorflow":
         raise UserError("the tutorial is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     open_text(config.data)

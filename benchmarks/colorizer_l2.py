@@ -15,7 +15,7 @@ import sys
 import time
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -33,6 +33,7 @@ from shared.data.photo_sets import open_train_splits
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.files import output_path
+from shared.settings import Range, Settings
 from shared.training.optimizers import adamw
 
 SCALE = 50  # ab in one unit of the peer's outputs
@@ -40,7 +41,7 @@ SHOWN, TILE = 8, 192  # photos on the sheet, and their side in pixels
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Train the plain L2 network as long as ours was, unless it is there already, and print the table."""
 
     ours: Path = Path("saved_models/colorizer")
@@ -49,13 +50,13 @@ class Compare:
     """Folder for the peer's run; a finished one is taken as it is."""
     data: str | None = None
     """What to train on; by default what config.json of OURS names."""
-    minutes: float | None = None
+    minutes: Annotated[float | None, Range(0.01, 10_000)] = None
     """Of training; by default those in metrics.jsonl of OURS."""
     test: str = "imagenette/160px-v2"
     """Photos to judge on: a folder or a TFDS name."""
     split: str = "validation"
     """Which of its parts: train, validation, test or all."""
-    limit: int = 1000
+    limit: Annotated[int, Range(1, 10_000_000)] = 1000
     """Photos at most, spread evenly."""
     classifier: str = "photo_classifier"
     """Who compares features and names the photos."""
@@ -143,7 +144,6 @@ def judge(config: Compare, photos: ImageSet, painters: dict[str, Painter], centr
 
 def compare(config: Compare) -> None:
     """Train the plain L2 network as long as ours was, unless it is there already, and print the table."""
-    cli.check(config, "limit", 1, 10**7)
     path = output_path(config.output, "colorizer_l2", "sheet.png")
     photos = open_images(config.test, config.split)
     ours, bins = app.load(app.Evaluate(model=config.ours))

@@ -23,14 +23,15 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib import metadata
 from pathlib import Path
 from statistics import median
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from shared import cli
 from shared.console import say
-from shared.errors import UserError, in_range, positive
+from shared.errors import UserError, in_range
 from shared.files import output_path, write_atomically
+from shared.settings import Precision, Range, Settings
 from shared.training.runtime import import_keras
 
 GAME, ATARI_ID = "breakout", "BreakoutNoFrameskip-v4"
@@ -45,40 +46,40 @@ PEERS = ("stable-baselines3", "torch", "keras", "tensorflow", "tensorflow-cpu", 
 
 
 @dataclass
-class Measure:
+class Measure(Settings):
     """Measure one row in this process, and print it as one line of JSON."""
 
     what: Literal["dqn", "pqn", "sb3", "keras-example"] = "dqn"
     """dqn and pqn are ours; sb3 and keras-example are the peers."""
-    environments: int = 8
+    environments: Annotated[int, Range(1, 65_536)] = 8
     """Games played side by side."""
-    batch: int = 32
+    batch: Annotated[int, Range(1, 65_536)] = 32
     """Transitions in one update."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "float32"
+    precision: Precision = "float32"
     """Of our network; the peers know float32 only."""
-    threads: int = 2
+    threads: Annotated[int, Range(1, 1024)] = 2
     """CPU cores that the process may use, and threads of every pool in it."""
-    fill: int = 3_000
+    fill: Annotated[int, Range(100, CAPACITY)] = 3_000
     """Agent steps played before learning begins."""
-    settle: float = 2.0
+    settle: Annotated[float, Range(0, 36_000)] = 2.0
     """Seconds of learning before the window."""
-    seconds: float = 6.0
+    seconds: Annotated[float, Range(1e-9, 36_000)] = 6.0
     """Length of the window; it ends with the round of play and learning that is going on."""
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Measure all rows and print the table."""
 
     peer_python: Path
     """Python of the virtual environment made from requirements-bench.txt."""
-    threads: int = 2
+    threads: Annotated[int, Range(1, 1024)] = 2
     """CPU cores and threads, the same for every row."""
-    rounds: int = 2
+    rounds: Annotated[int, Range(1, 100)] = 2
     """Measurements of each row; the table has their median."""
-    seconds: float = 6.0
+    seconds: Annotated[float, Range(1e-9, 36_000)] = 6.0
     """Length of one measurement's window, after warming up."""
-    fill: int = 3_000
+    fill: Annotated[int, Range(100, CAPACITY)] = 3_000
     """Agent steps in the replay memory before learning begins."""
     json: Path | None = None
     """Also write everything measured to this file."""
@@ -339,9 +340,6 @@ def keras_example_update(online: Any, target: Any) -> Any:
 def compare(config: Compare) -> None:
     """Measure all rows and print the table."""
     in_range("--threads", config.threads, 1, len(usable_cores()))
-    in_range("--rounds", config.rounds, 1, 100)
-    in_range("--fill", config.fill, 100, CAPACITY)
-    positive("--seconds", config.seconds)
     check_peer(config.peer_python)
     path = output_path(config.json, "dqn_throughput", "dqn_throughput.json") if config.json else None
     load, rows, begun = os.getloadavg()[0] if hasattr(os, "getloadavg") else 0.0, table_rows(), time.monotonic()

@@ -21,7 +21,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -31,21 +31,22 @@ from shared import cli, saved_models
 from shared.console import say
 from shared.data.images import load_image, sample_photos
 from shared.errors import UserError
+from shared.settings import Range, Seed, Settings
 
 GALLERY = Path(__file__).resolve().parents[1] / "apps" / "gallery.py"
 
 
 @dataclass
-class Load:
+class Load(Settings):
     """Use the page as several people at once, and print what came of it."""
 
-    people: int = 5
+    people: Annotated[int, Range(1, 100)] = 5
     """How many use it at a time."""
-    seconds: float = 120.0
+    seconds: Annotated[float, Range(1, 36_000)] = 120.0
     """For how long; what was begun by then is waited for."""
-    seed: int = 1
+    seed: Seed = 1
     """Seed of who asks what."""
-    patience: float = 120.0
+    patience: Annotated[float, Range(1, 36_000)] = 120.0
     """Seconds after which an answer counts as lost."""
 
 
@@ -142,8 +143,6 @@ def report(config: Load, tally: Tally) -> None:
 
 def load(config: Load) -> None:
     """Open the page, use it, close it."""
-    cli.check(config, "people", 1, 100)
-    cli.check(config, "seconds patience", 1, 36_000)
     if (busy := os.getloadavg()[0]) > 0.5:
         say(f"This machine is not idle (load {busy:.1f}): waits will be too long.")
     tally, done = Tally(), threading.Event()

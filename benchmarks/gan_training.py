@@ -34,42 +34,43 @@ from shared import cli
 from shared.console import say
 from shared.errors import UserError
 from shared.files import write_atomically
+from shared.settings import Precision, Range, Settings
 from shared.training.runtime import backend_name, import_keras
 
 BATCH, LATENT = 32, 128  # the example's, and ours
 
 
 @dataclass
-class Measure:
+class Measure(Settings):
     """Train one of the two in this process, and print what came of it as a line of JSON."""
 
     what: Literal["ours", "example"] = "ours"
     """Which one."""
     data: str = "celeb_a"
     """A folder of face photos or a TFDS name."""
-    minutes: float = 30.0
+    minutes: Annotated[float, Range(0.01, 1000)] = 30.0
     """Of training."""
-    samples: int = 5000
+    samples: Annotated[int, Range(64, 1_000_000)] = 5000
     """Paintings to judge by."""
     classifier: str = "photo_classifier"
     """The image classifier whose features are compared: a name in saved_models/, a folder or a file; or `random`."""
-    precision: Literal["auto", "float32", "mixed_bfloat16"] = "auto"
+    precision: Precision = "auto"
     """Of ours; the example's is float32."""
     sheet: Path | None = None
     """A picture file for 64 of the paintings."""
-    cores: tuple[int, ...] = ()
+    cores: Annotated[tuple[int, ...], Range(0, 65_535)] = ()
     """Numbers of the CPU cores to keep to; all by default."""
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Train both, and print the table."""
 
     data: str = "celeb_a"
     """A folder of face photos or a TFDS name."""
-    minutes: float = 30.0
+    minutes: Annotated[float, Range(0.01, 1000)] = 30.0
     """Of training, for each row."""
-    samples: int = 5000
+    samples: Annotated[int, Range(64, 1_000_000)] = 5000
     """Paintings to judge by."""
     classifier: str = "photo_classifier"
     """The image classifier whose features are compared: a name in saved_models/, a folder or a file; or `random`."""
@@ -241,8 +242,6 @@ def measure(config: Measure) -> None:
 
 def compare(config: Compare) -> None:
     """Train both, and print the table."""
-    cli.check(config, "minutes", 0.01, 1000.0)
-    cli.check(config, "samples", 64, 10**6)
     if backend_name() != "tensorflow":
         raise UserError("the example's train_step is TensorFlow's: run this with KERAS_BACKEND=tensorflow.")
     app.open_images(config.data)

@@ -15,10 +15,12 @@ import threading
 import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any, NoReturn
 
 from shared.console import say
-from shared.errors import REASONS, UserError, in_range, sentence_of
+from shared.errors import REASONS, UserError, sentence_of
+from shared.settings import flag
 
 Command = Callable[[Any], None]  # takes one dataclass, named in its annotation
 
@@ -73,7 +75,16 @@ def _parse(command: Command, words: list[str], prog: str, about: str) -> Any:
         tyro.conf.PositionalMetavarFromFieldName,  # PHOTO
         tyro.conf.HelptextFromCommentsOff,  # only the string under a field is its help
     )
-    return tyro.cli(config_type, prog=prog, description=about, args=words, config=style)
+    parsed = tyro.cli(config_type, prog=prog, description=about, args=words, config=style)
+    return config_type(**_given(parsed, words))
+
+
+def _given(parsed: Any, words: list[str]) -> dict[str, Any]:
+    """The fields of a dataclass that a person gave, be it with the value that they have anyway."""
+    flags = {word.split("=")[0].replace("_", "-") for word in words}
+    values = {field.name: getattr(parsed, field.name) for field in fields(parsed)}
+    usual = {field.name: field.default for field in fields(parsed)}
+    return {name: value for name, value in values.items() if flag(name) in flags or value != usual[name]}
 
 
 def _overview(doc: str | None, verbs: Mapping[str, Command], prog: str) -> str:
@@ -119,18 +130,3 @@ def _complain(text: str, code: int = WRONG_INPUT) -> int:
     if text:
         say(text)
     return code
-
-
-# --------------------------------------------------------------------------------------------------- Checks
-
-
-def check(config: Any, names: str, low: float, high: float) -> None:
-    """UserError unless each of a dataclass's fields, named with spaces between, is from `low` to `high`."""
-    for name in names.split():
-        in_range(f"--{name.replace('_', '-')}", getattr(config, name), low, high)
-
-
-# ---------------------------------------------------------------------------------------------------- Files
-
-
-# ---------------------------------------------------------------------------------------------------- Keras

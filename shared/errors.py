@@ -40,15 +40,13 @@ def suggest(word: str, choices: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(near)}?" if near else ""
 
 
-def positive(name: str, value: Number) -> Number:
-    """Return `value`; UserError unless it is above zero (NaN is not)."""
-    if not value > 0:
-        raise UserError(f"{name} is {value}, and must be above zero.")
-    return value
-
-
 def in_range(name: str, value: Number, low: Number, high: Number) -> Number:
     """Return `value`; UserError unless `low <= value <= high` (NaN never is)."""
     if not low <= value <= high:
-        raise UserError(f"{name} is {value}, and must be from {low} to {high}.")
+        raise UserError(f"{name} is {written(value)}, and must be from {written(low)} to {written(high)}.")
     return value
+
+
+def written(number: float) -> str:
+    """A number as a person writes it: 10,000, 0.5, 1e-9."""
+    return f"{number:,}" if isinstance(number, int) else f"{number:,.12g}".replace("e-0", "e-")

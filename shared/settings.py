@@ -1,29 +1,116 @@
-"""A run's settings on disk: the dataclass that was the command line, as JSON, and back."""
+"""What a command can be told: dataclasses whose fields are its flags, with their ranges; a run's own on disk."""
 
 from __future__ import annotations
 
 import json
 import typing
-from dataclasses import Field, asdict, fields, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from types import UnionType
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
-from shared.errors import UserError
+from shared.errors import UserError, in_range
 from shared.files import write_atomically
 
 Config = TypeVar("Config")
+Run = TypeVar("Run", bound="Training")
+Precision = Literal["auto", "float32", "mixed_bfloat16"]
 
 
-class Training(Protocol):
-    """What the settings of every training have."""
+# ------------------------------------------------------------------------------------------- Fields and ranges
 
-    __dataclass_fields__: ClassVar[dict[str, Field[Any]]]
+
+@dataclass(frozen=True)
+class Range:
+    """What a number may be, both ends included: `epochs: Annotated[int, Range(1, 10_000)] = 20`.
+
+    None passes, and of a tuple each number is checked.
+    """
+
+    low: float
+    """The smallest number."""
+    high: float
+    """The largest one."""
+    multiple_of: int | None = None
+    """What it must be a multiple of, too."""
+
+    def check(self, name: str, number: float) -> None:
+        """UserError unless the number, which a person knows as `name`, is one of these."""
+        in_range(name, number, self.low, self.high)
+        if self.multiple_of and number % self.multiple_of:
+            raise UserError(f"{name} is {number:,}, and must be a multiple of {self.multiple_of}.")
+
+
+Seed = Annotated[int, Range(0, 2**32 - 1)]
+
+
+def flag(name: str) -> str:
+    """The flag of a field: --learning-rate of learning_rate."""
+    return f"--{name.replace('_', '-')}"
+
+
+def check_ranges(config: Any) -> None:
+    """UserError unless each number in a dataclass is within the Range that stands at its field (NaN never is)."""
+    types = typing.get_type_hints(type(config), include_extras=True)
+    for field in fields(config):
+        value = getattr(config, field.name)
+        for limits in getattr(types[field.name], "__metadata__", ()):
+            if isinstance(limits, Range) and value is not None:
+                for number in value if isinstance(value, tuple) else [value]:
+                    limits.check(flag(field.name), number)
+
+
+class Settings:
+    """The base of every command's dataclass. Whoever makes one, no number in it is outside its Range."""
+
+    given: frozenset[str]
+    """The fields that the caller gave: with the usual value, too, a flag that was given is not one that is missing."""
+
+    def __new__(cls, *values: Any, **given: Any) -> Self:
+        self = super().__new__(cls)
+        names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+        self.given = frozenset(names[: len(values)]).union(given)
+        return self
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(kw_only=True)
+class Training(Settings):
+    """The settings that all trainings have; each app's own derive from it."""
+
+    QUICK: ClassVar[Mapping[str, Any]] = {}
+    """What --quick sets, where nobody gave the flag."""
+    HAS_REPLICAS: ClassVar[bool] = False
+    """Whether several devices can share each batch."""
+
     run: Path
-    resume: bool
+    """Folder for the model, the metrics, the curve and the checkpoints."""
+    resume: bool = False
+    """Continue the run in RUN, with the settings it was started with."""
+    init: Path | None = None
+    """Start from the weights of this model (a file or its folder)."""
+    quick: bool = False
+    """A short run that shows something after about 5 minutes on 2 cores; other flags still count."""
+    seed: Annotated[int, Range(0, 2_000_000_000)] = 1
+    """Seed of everything random: the weights, the order of the data, and what is drawn while it learns."""
+    precision: Precision = "auto"
+    """auto takes mixed_bfloat16 where the processor is fast at it."""
+    replicas: Annotated[int, Range(1, 65_536)] = 1
+    """GPUs (or other devices) that share each batch."""
+
+    def __post_init__(self) -> None:
+        if self.quick:
+            for name in self.QUICK.keys() - self.given:
+                setattr(self, name, self.QUICK[name])
+        super().__post_init__()
+        if self.replicas > 1 and not self.HAS_REPLICAS:
+            raise UserError(f"--replicas is {self.replicas}, and this training uses one device: leave --replicas out.")
 
 
-Run = TypeVar("Run", bound=Training)
+# ------------------------------------------------------------------------------------------------ Runs on disk
 
 
 def write(config: Any, path: Path) -> None:
@@ -40,12 +127,14 @@ def read(kind: type[Config], path: Path) -> Config:
         names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
         if not isinstance(values, dict) or set(values) - names:
             raise ValueError("it has settings that this version does not know")
+        types = typing.get_type_hints(kind)
+        return kind(
+            **{name: Path(value) if _is_path(types[name]) and value else value for name, value in values.items()}
+        )
     except FileNotFoundError as error:
         raise UserError(f"{path.parent} holds no run to go on with: train without --resume first.") from error
-    except ValueError as error:
+    except (TypeError, ValueError) as error:
         raise UserError(f"{path} cannot be read ({error}): train again without --resume.") from error
-    types = typing.get_type_hints(kind)
-    return kind(**{name: Path(value) if _is_path(types[name]) and value else value for name, value in values.items()})
 
 
 def _is_path(kind: Any) -> bool:
@@ -62,16 +151,16 @@ def resumed(config: Run) -> Run:
         return config
     folder = config.run
     begun = replace(read(type(config), folder / "run.json"), run=folder, resume=True)
-    for field in fields(begun):
-        given, used = getattr(config, field.name), getattr(begun, field.name)
-        if given in (used, field.default):  # a default is what nobody asked for
+    for name in sorted(config.given):
+        asked, used = getattr(config, name), getattr(begun, name)
+        if asked == used:
             continue
-        if field.name != "data":
-            flag = f"--{field.name.replace('_', '-')}"
-            raise UserError(
-                f"{folder} was begun with {flag} {used}, and not {given}: leave {flag} out to go on with it."
-            )
-        begun = replace(begun, data=given)
+        if name != "data":
+            begun_with = f"with {flag(name)} {used}, and not {asked}"
+            if used is None or used is False:
+                begun_with = f"without {flag(name)}"
+            raise UserError(f"{folder} was begun {begun_with}: leave {flag(name)} out to go on with it.")
+        begun = replace(begun, **{name: asked})
     return begun
 
 

@@ -37,8 +37,9 @@ def test_relative_links_lead_somewhere(page):
 @pytest.mark.parametrize("page", EVERY, ids=name_of)
 def test_commands_are_ones_that_the_apps_take(page):
     text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))  # a command may go on in the next line
+    of_all = (ROOT / "shared/settings.py").read_text(encoding="utf-8")
     for script, words in re.findall(r"python ((?:apps|benchmarks)/\w+\.py)([^`\n]*)", text):
-        code = (ROOT / script).read_text(encoding="utf-8")
+        code = (ROOT / script).read_text(encoding="utf-8") + of_all
         for flag in re.findall(r" --([a-z][a-z0-9-]*)", words.split("#")[0]):
             assert flag == "help" or re.search(rf'\b{flag.replace("-", "_")}:|"--{flag}"', code), f"{script} --{flag}"
 

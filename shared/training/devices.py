@@ -17,13 +17,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from shared.console import held_stderr
 from shared.errors import UserError, in_range, suggest
+from shared.settings import Precision
 from shared.training.runtime import import_keras
 
-Precision = Literal["auto", "float32", "mixed_bfloat16"]
 _NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
 _CPUINFO = Path("/proc/cpuinfo")  # Linux; elsewhere a CPU counts as one without bfloat16
 

@@ -88,7 +88,7 @@ def _place(x: Any) -> Any:
     if replicas == 1 or ops.ndim(x) == 0:
         return x
     if len(x) % replicas:
-        from shared.cli import UserError
+        from shared.errors import UserError
 
         raise UserError(f"a batch of {len(x)} does not split over {replicas} replicas: choose a multiple.")
     return backend.split(x)

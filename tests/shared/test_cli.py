@@ -14,7 +14,7 @@ import pytest
 
 from shared import cli
 from shared.console import JsonKeys, finish_batch, for_each, held_stderr, print_answers
-from shared.errors import UserError, in_range, positive, suggest
+from shared.errors import UserError, in_range, suggest
 from shared.files import output_path, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,8 +33,8 @@ from typing import Annotated
 import tyro
 
 from shared import cli
-from shared.errors import positive
 from shared.files import output_path, write_atomically
+from shared.settings import Range, Settings
 from shared.training.runtime import import_keras
 
 
@@ -47,9 +47,9 @@ class Demo:
 
 
 @dataclass
-class Train:
+class Train(Settings):
     # not help
-    learning_rate: float = 1e-3
+    learning_rate: Annotated[float, Range(1e-9, 1)] = 1e-3
     """Step size of Adam."""
     fail: str = ""
     """How to fail."""
@@ -80,7 +80,6 @@ def train(config: Train) -> None:
         keras = import_keras()
         layer = keras.layers.Dense(2)
         print(keras.Sequential([layer])(keras.ops.ones((1, 3))).shape)
-    positive("learning_rate", config.learning_rate)
 
 
 def evaluate(config: Train) -> None:
@@ -154,7 +153,7 @@ def test_wrong_flags_are_answered_with_what_was_meant(folder):
     assert_sentence(app(folder, "--outptu", "x.png"), "--outptu", "--output")
     assert_sentence(app(folder, "train", "--learning-rte", "1"), "--learning-rate")
     assert_sentence(app(folder, "train", "--learning-rate", "fast"), "--learning-rate")
-    assert_sentence(app(folder, "train", "--learning-rate", "-1"), "error: learning_rate is -1.0")
+    assert_sentence(app(folder, "train", "--learning-rate", "-1"), "error: --learning-rate is -1, and must")
 
 
 def test_a_mistyped_verb_is_suggested(folder):
@@ -251,12 +250,12 @@ def test_an_oserror_without_a_path_is_a_bug():
 
 
 def test_validators():
-    assert positive("steps", 3) == 3
     assert in_range("rate", 0.5, 0, 1) == 0.5
-    for check in (lambda v: positive("x", v), lambda v: in_range("x", v, 0, 1)):
-        for wrong in (-1, float("nan")):
-            with pytest.raises(UserError, match="x is"):
-                check(wrong)
+    for wrong in (-1, 1.001, float("nan")):
+        with pytest.raises(UserError, match="rate is .*, and must be from 0 to 1\\.$"):
+            in_range("rate", wrong, 0, 1)
+    with pytest.raises(UserError, match="^Photos is 12,345, and must be from 1e-9 to 0.5.$"):
+        in_range("Photos", 12_345, 1e-9, 0.5)
     assert suggest("dqn_pog", ["dqn_pong", "char_rnn"]) == " Did you mean dqn_pong?"
     assert suggest("zebra", ["char_rnn"]) == ""
 

@@ -35,7 +35,6 @@ def show() -> None:
             length = int(in_range("Characters", length, 1, 2000))
             given = tabs.checked_text(prompt, 2000)
             config = char_rnn.Write(prompt=given, temperature=temperature, top_k=int(top_k), length=length)
-            char_rnn.check_write(config)
             speak, alphabet = trained()
             opening = char_rnn.opening(config, alphabet, tell=gr.Warning)
             written = ""

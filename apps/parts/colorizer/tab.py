@@ -28,10 +28,10 @@ def show() -> None:
 
     @tabs.errors_shown()
     def paint(path, vividness, hints):
-        colorizer.check_look(colorizer.Colorize(vividness=vividness))
+        config = colorizer.Colorize(vividness=vividness)
         photo, size = tabs.read_photo(path)
         known = [hint_on(photo, size, line) for line in tabs.checked_text(hints, 2000).split()]
-        return colorizer.one_colour(photo), painter()(photo, vividness, known)
+        return colorizer.one_colour(photo), painter()(photo, config.vividness, known)
 
     given = [photo, vividness, hints]
     gr.on([start.click, vividness.input, hints.submit], paint, given, before_after, api_name="colour", **tabs.LATEST)
