@@ -183,9 +183,9 @@ class ColourBins:
     """The method: which of the bins of ab a pixel's chroma is in, instead of a mean that is always brown."""
 
     centres: np.ndarray
-    "float32 (bins, 2)."
+    """float32 (bins, 2)."""
     common: np.ndarray
-    "How common each bin is among the pixels to learn from, (bins,), a distribution."
+    """How common each bin is among the pixels to learn from, (bins,), a distribution."""
     rebalance: float = 0.5
     huber: float = 0.0
 

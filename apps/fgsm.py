@@ -273,11 +273,11 @@ class Photos:
     """Photos as a network takes them, and what they show."""
 
     pictures: np.ndarray
-    "uint8 (n, size, size, 3)."
+    """uint8 (n, size, size, 3)."""
     truth: np.ndarray
-    "Classes of the network, int (n,)."
+    """Classes of the network, int (n,)."""
     known: bool
-    "False: nobody says what they show, and the network's own answers count."
+    """False: nobody says what they show, and the network's own answers count."""
 
 
 def open_photos(source: str, most: int, classifier: Classifier) -> Photos:

@@ -233,12 +233,12 @@ class Course:
 
     config: Train
     captioner: Captioner
-    "The network that is judged and kept; a stage's learner is another one, with the same weights."
+    """The network that is judged and kept; a stage's learner is another one, with the same weights."""
     lessons: list[Lesson]
     cider: metrics.Cider
-    "Of the photos held out."
+    """Of the photos held out."""
     best: float = float("-inf")
-    "CIDEr so far."
+    """CIDEr so far."""
 
     def stage(
         self, learner: keras.Model, view: View, look: Callable[[], np.ndarray], folder: Path, epochs: int, rate: float

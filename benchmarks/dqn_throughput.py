@@ -91,7 +91,8 @@ class Row:
 
     label: str
     setup: Measure
-    against: tuple[int, int] | None = None  # ours at the same batch: numbers of the rows in float32 and in auto
+    against: tuple[int, int] | None = None
+    """Ours at the same batch: numbers of the rows in float32 and in auto."""
     results: list[dict[str, Any]] = field(default_factory=list)
 
     @property

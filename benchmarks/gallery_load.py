@@ -55,10 +55,10 @@ class Tally:
     """What happened, added up by several threads."""
 
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
-    "Seconds of each answer, by job."
+    """Seconds of each answer, by job."""
     errors: list[str] = field(default_factory=list)
     memory: list[tuple[float, float]] = field(default_factory=list)
-    "(seconds since the start, MiB of the server's process)."
+    """(seconds since the start, MiB of the server's process)."""
 
 
 def jobs(rng: np.random.Generator) -> dict[str, tuple[str, Callable[[], tuple], Callable[[Any], bool]]]:

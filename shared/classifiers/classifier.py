@@ -28,11 +28,11 @@ class Classifier:
 
     name: str
     network: keras.Model
-    "RGB pixels 0..255, float32 (batch, size, size, 3) -> logits (batch, classes)."
+    """RGB pixels 0..255, float32 (batch, size, size, 3) -> logits (batch, classes)."""
     labels: list[str]
-    "What a person calls each class; class 0, class 1 ... where the file does not say."
+    """What a person calls each class; class 0, class 1 ... where the file does not say."""
     wnids: list[str]
-    "ImageNet's name of each class, n02102040; empty where the file does not say."
+    """ImageNet's name of each class, n02102040; empty where the file does not say."""
     attacker: Attacker
 
     @property

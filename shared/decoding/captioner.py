@@ -31,7 +31,7 @@ class Caption:
 
     words: Words
     log_probability: float
-    "Of its words and its end together, natural."
+    """Of its words and its end together, natural."""
 
     @property
     def text(self) -> str:

@@ -33,13 +33,13 @@ class Devices:
     """What `setup` chose, for the record of a run."""
 
     backend: str
-    "tensorflow or jax."
+    """tensorflow or jax."""
     precision: str
-    "The Keras dtype policy: float32 or mixed_bfloat16."
+    """The Keras dtype policy: float32 or mixed_bfloat16."""
     replicas: int
-    "Copies of the model, each on its own device with its own part of the batch."
+    """Copies of the model, each on its own device with its own part of the batch."""
     description: str
-    "All of it, with the hardware, in a line for a person."
+    """All of it, with the hardware, in a line for a person."""
 
 
 @contextlib.contextmanager
@@ -84,10 +84,13 @@ def setup(seed: int | None, precision: Precision = "auto", replicas: int = 1) ->
 
 @dataclass(frozen=True)
 class _Device:
-    name: str  # as the backend calls it
-    hardware: str  # as a person calls it
+    name: str
+    """As the backend calls it."""
+    hardware: str
+    """As a person calls it."""
     is_cpu: bool
-    capability: float = 0.0  # CUDA compute capability; 0.0 where there is none
+    capability: float = 0.0
+    """CUDA compute capability; 0.0 where there is none."""
 
 
 def _tensorflow_devices() -> list[_Device]:

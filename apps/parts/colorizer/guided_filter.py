@@ -38,11 +38,11 @@ class Chroma:
     """Planes that are straight lines over lightness: a and b of CIELAB, or any others."""
 
     slope: np.ndarray
-    "float32 (planes, h, w)."
+    """float32 (planes, h, w)."""
     offset: np.ndarray
-    "float32 (planes, h, w)."
+    """float32 (planes, h, w)."""
     extent: tuple[float, float]
-    "Rows and columns of these, from the left top corner, that the photo fills."
+    """Rows and columns of these, from the left top corner, that the photo fills."""
 
     @classmethod
     def along_edges(cls, L: np.ndarray, planes: np.ndarray, extent: tuple[float, float] | None = None) -> Chroma:
@@ -139,11 +139,11 @@ class Hint:
     """A colour that somebody knows."""
 
     x: int
-    "Pixels from the left."
+    """Pixels from the left."""
     y: int
-    "Pixels from the top."
+    """Pixels from the top."""
     rgb: tuple[int, int, int]
-    "sRGB, 0..255; of it hue and chroma count, the photo keeps its lightness."
+    """sRGB, 0..255; of it hue and chroma count, the photo keeps its lightness."""
 
     @classmethod
     def parse(cls, text: str, photo: np.ndarray) -> Hint:

@@ -56,13 +56,13 @@ class Tally:
     """One method's numbers over photos."""
 
     centres: np.ndarray
-    "The ab bins, (bins, 2), that the AuC is rebalanced over."
+    """The ab bins, (bins, 2), that the AuC is rebalanced over."""
     psnr: list[float] = field(default_factory=list)
     ssim: list[float] = field(default_factory=list)
     colourfulness: list[float] = field(default_factory=list)
     feature_distance: list[float] = field(default_factory=list)
     right: list[bool] = field(default_factory=list)
-    "Whether a classifier named the photo rightly."
+    """Whether a classifier named the photo rightly."""
 
     def __post_init__(self) -> None:
         self.errors = np.zeros((len(self.centres), FARTHEST + 1), np.int64)  # pixels by true bin and distance in ab

@@ -21,9 +21,12 @@ class Term:
     """A picture of the equation, and what the network says of it."""
 
     title: str
-    picture: np.ndarray  # uint8 (height, width, 3), square
-    guesses: Sequence[Guess]  # the most likely first
-    grainy: bool = False  # each pixel counts: no smoothing
+    picture: np.ndarray
+    """uint8 (height, width, 3), square."""
+    guesses: Sequence[Guess]
+    """The most likely first."""
+    grainy: bool = False
+    """Each pixel counts: no smoothing."""
 
 
 def draw_equation(terms: Sequence[Term], signs: Sequence[str], note: str, proud: bool = True) -> np.ndarray:

@@ -151,9 +151,9 @@ class Lesson:
     """What a photo teaches."""
 
     captions: tuple[list[int], ...]
-    "Ids, each between a start and an end."
+    """Ids, each between a start and an end."""
     mirrored: tuple[list[int], ...]
-    "Those that are true of the mirror image, too: they do not speak of left and right."
+    """Those that are true of the mirror image, too: they do not speak of left and right."""
 
     @classmethod
     def of(cls, captions: Iterable[Words], vocabulary: Vocabulary) -> Lesson:
