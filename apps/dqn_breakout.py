@@ -44,6 +44,7 @@ from shared.errors import UserError, in_range
 from shared.files import output_path
 from shared.settings import Range, Settings, Training
 from shared.training import custom_loop, devices
+from shared.training.inference import compiled_inference
 from shared.training.optimizers import averaged
 
 if TYPE_CHECKING:
@@ -167,10 +168,7 @@ def q_network(actions: int) -> keras.Model:
 
 def policy_of(network: keras.Model) -> Policy:
     """The network as a compiled function from numpy observations to numpy Q-values."""
-    from shared.training.steps import compile_step
-
-    infer = compile_step(lambda frames: network(frames, training=False), network)
-    return lambda observations: np.asarray(infer(observations))
+    return compiled_inference(lambda frames: network(frames, training=False), network)
 
 
 # ------------------------------------------------------------------------------------------------------ Learning

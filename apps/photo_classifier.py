@@ -34,6 +34,7 @@ from shared.classifiers.attacks import Attacker
 from shared.classifiers.classifier import Classifier, find_classifier
 from shared.classifiers.metrics import accuracies
 from shared.console import JsonKeys, finish_batch, loading, print_answers, say
+from shared.data.batches import shuffled
 from shared.data.images import crop_square, load_each, named_files, random_crop, resize, sample_photos
 from shared.data.labelled import labelled_photos
 from shared.data.photo_sets import PhotosInMemory, load_and_split, open_train_splits
@@ -169,15 +170,11 @@ def filled(network: keras.Model, weights: list[np.ndarray], rows: list[int | Non
 def batches(data: PhotosInMemory, teacher: Attacker | None, config: Train, epoch: int) -> Iterator[tuple]:
     """((photos uint8, answers), answers) without end; an answer is the teacher's logits, or else the class."""
     sizes = (config.size, TEACHER_SIZE) if teacher else (config.size,)
-    while True:
-        rng = np.random.default_rng([config.seed, epoch])  # an epoch's data depend on the seed and its number alone
-        order = rng.permutation(len(data))
-        for chosen in np.split(order, range(config.batch, len(order), config.batch))[: len(order) // config.batch]:
-            crops = [random_crop(data.images[n], config.scale, rng) for n in chosen]
-            seen, *larger = (np.stack([resize(crop, size, size) for crop in crops]) for size in sizes)
-            answers = teacher.logits(larger[0]) if teacher else data.labels[chosen]
-            yield (seen, answers), answers
-        epoch += 1
+    for chosen, rng in shuffled(len(data), config.batch, config.seed, epoch):
+        crops = [random_crop(data.images[n], config.scale, rng) for n in chosen]
+        seen, *larger = (np.stack([resize(crop, size, size) for crop in crops]) for size in sizes)
+        answers = teacher.logits(larger[0]) if teacher else data.labels[chosen]
+        yield (seen, answers), answers
 
 
 # ---------------------------------------------------------------------------------------------- Loss and attack

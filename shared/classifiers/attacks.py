@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shared.training.inference import in_batches
+
 if TYPE_CHECKING:
     import keras
 
@@ -58,14 +60,14 @@ class Attacker:
 
     def logits(self, photos: np.ndarray) -> np.ndarray:
         """The network's answers, float32 (n, classes)."""
-        return self._batched(lambda x: np.asarray(self._infer(x), np.float32), photos)
+        return self._batched(self._infer, photos).astype(np.float32)
 
     def sign(self, photos: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """The sign of the gradient of the cross-entropy with `labels`, float32 in the shape of `photos`.
 
         Between -1 and 1 where the gradient is below FAINT of its mean over the photo.
         """
-        return self._batched(lambda *batch: np.asarray(self._uphill(*batch)), photos, np.asarray(labels, np.int32))
+        return self._batched(self._uphill, photos, np.asarray(labels, np.int32))
 
     def fgsm(self, photos: np.ndarray, labels: np.ndarray, epsilon: float, **options: Any) -> np.ndarray:
         """Fast gradient sign method: one step as long as it may be (Goodfellow et al. 2015, arXiv:1412.6572).
@@ -116,13 +118,8 @@ class Attacker:
         return self._batched(walk, photos, np.asarray(labels, np.int32))
 
     def _batched(self, work: Callable[..., np.ndarray], photos: np.ndarray, *more: np.ndarray) -> np.ndarray:
-        parts = []
-        for start in range(0, max(len(photos), 1), self.batch):  # no photos give none, in the right shape
-            chunk = [array[start : start + self.batch] for array in (photos, *more)]
-            missing = self.batch - len(chunk[0])
-            x, *rest = (np.pad(array, [(0, missing)] + [(0, 0)] * (array.ndim - 1)) for array in chunk)
-            parts.append(work(x.astype(np.float32), *rest)[: len(chunk[0])])
-        return np.concatenate(parts)
+        """`work` on float32 photos, a batch at a time: all of them as float32 could be more than the memory holds."""
+        return in_batches(lambda x, *rest: work(x.astype(np.float32), *rest), self.batch, photos, *more)
 
 
 def stride(epsilon: float, steps: int) -> float:

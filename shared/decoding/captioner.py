@@ -7,7 +7,7 @@ follow. It is made of two others: "encoder", photo -> features (batch, cells, fe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -18,6 +18,7 @@ from shared.data.images import resize
 from shared.data.vocabulary import PAD, Vocabulary, Words
 from shared.decoding.beam_search import sampler, searcher
 from shared.layers.transformer import attention_maps
+from shared.training.inference import in_batches
 
 if TYPE_CHECKING:
     import keras
@@ -79,7 +80,7 @@ class Captioner:
         def made() -> Callable:
             return compile_step(lambda x: self.encoder(x, training=False), self.encoder)
 
-        return np.concatenate([np.asarray(part)[:count] for part, count in self._run("look", made, photos)])
+        return self._run("look", made, photos)
 
     def write(self, features: np.ndarray, beams: int = 3, length_weight: float = 0.7) -> list[list[Caption]]:
         """The captions of a beam search for each photo, the best first."""
@@ -87,10 +88,8 @@ class Captioner:
         def made() -> Callable:
             return searcher(self.decoder, beams, length_weight)
 
-        found = []
-        for (ids, sums), count in self._run(("write", beams, length_weight), made, features):
-            found += [self._captions(*photo) for photo in zip(ids[:count], sums[:count], strict=True)]
-        return found
+        found = self._run(("write", beams, length_weight), made, features)
+        return [self._captions(*photo) for photo in zip(*found, strict=True)]
 
     def draw(self, features: np.ndarray, samples: int, temperature: float, seed: int) -> list[list[Caption]]:
         """Captions by chance for each photo, the likeliest first; a seed gives the same ones for the same photos."""
@@ -99,11 +98,9 @@ class Captioner:
         def made() -> Callable:
             return sampler(self.decoder, samples)
 
-        found = []
-        for (ids, sums), count in self._run(("draw", samples), made, features, chance, more=(temperature,)):
-            for photo in zip(ids[:count], sums[:count], strict=True):
-                found.append(sorted(self._captions(*photo), key=lambda caption: -caption.score))
-        return found
+        found = self._run(("draw", samples), made, features, chance, more=(temperature,))
+        captions = [self._captions(*photo) for photo in zip(*found, strict=True)]
+        return [sorted(drawn, key=lambda caption: -caption.score) for drawn in captions]
 
     def attention(self, features: np.ndarray, caption: Caption) -> np.ndarray:
         """Where it looked for each word of a caption: features (cells, features) -> float32 (words, rows, columns)."""
@@ -120,13 +117,8 @@ class Captioner:
     def _captions(self, ids: np.ndarray, sums: np.ndarray) -> list[Caption]:
         return [Caption(self.vocabulary.decode(row), float(total)) for row, total in zip(ids, sums, strict=True)]
 
-    def _run(
-        self, key: Any, made: Callable[[], Callable], *arrays: np.ndarray, more: tuple = ()
-    ) -> Iterator[tuple[Any, int]]:
-        """Call a compiled function on batches of one size: what it gives, and how many of that are photos."""
-        batch = min(self.batch, len(arrays[0]))
+    def _run(self, key: Any, made: Callable[[], Callable], *arrays: np.ndarray, more: tuple = ()) -> Any:
+        """What a compiled function, made once for each size of batch, gives for all photos."""
+        batch = max(min(self.batch, len(arrays[0])), 1)
         run = self._compiled.get((key, batch)) or self._compiled.setdefault((key, batch), made())
-        for start in range(0, len(arrays[0]), batch):
-            parts = [array[start : start + batch] for array in arrays]
-            count = len(parts[0])
-            yield run(*(np.concatenate([part, np.repeat(part[-1:], batch - count, 0)]) for part in parts), *more), count
+        return in_batches(lambda *parts: run(*parts, *more), batch, *arrays)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from shared.decoding.sampling import drawn_among
+from shared.training.inference import compiled_inference
 from shared.training.runtime import import_keras
 
 BLOCK = 256  # characters, as in nanoGPT's evaluation
@@ -27,20 +28,17 @@ def block_judge(network: Any, batch: int = 64) -> Callable[..., np.ndarray]:
     import_keras()
     from keras import losses
 
-    from shared.training.steps import compile_step
-
     def nats(ids, following):  # (batch, block) each
         return losses.sparse_categorical_crossentropy(following, network(ids, training=False), from_logits=True)
 
-    measure = compile_step(nats, network)
+    measure = compiled_inference(nats, network, batch=batch)
 
     def judge(ids: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
         if starts is None:
             starts = np.arange(0, max(len(ids) - BLOCK, 1), BLOCK)
             starts = starts[:: max(len(starts) // 512, 1)]
-        padded = np.resize(starts, (-(-len(starts) // batch), batch, 1))  # all batches of one size
-        blocks = (ids[part + np.arange(min(BLOCK + 1, len(ids)))] for part in padded)
-        return np.concatenate([np.mean(measure(part[:, :-1], part[:, 1:]), axis=-1) for part in blocks])[: len(starts)]
+        blocks = ids[starts[:, None] + np.arange(min(BLOCK + 1, len(ids)))]
+        return measure(blocks[:, :-1], blocks[:, 1:]).mean(axis=-1)
 
     return judge
 

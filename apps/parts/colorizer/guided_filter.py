@@ -22,6 +22,7 @@ from PIL import Image
 from apps.parts.colorizer import lab
 from shared.data.images import resize
 from shared.errors import UserError
+from shared.training.inference import compiled_inference
 
 if TYPE_CHECKING:
     import keras
@@ -107,10 +108,8 @@ class Painter:
     """
 
     def __init__(self, network: keras.Model, chroma: Callable[[np.ndarray], np.ndarray], side: int):
-        from shared.training.steps import compile_step
-
         self.chroma, self.side = chroma, side
-        self._see = compile_step(lambda L: network(L, training=False), network)
+        self._see = compiled_inference(lambda L: network(L, training=False), network, batch=1)
         self.look(np.zeros((1, 1, 3), np.uint8))  # compiles it now
 
     def look(self, photo: np.ndarray) -> tuple[np.ndarray, Chroma]:
@@ -121,7 +120,7 @@ class Painter:
         height, width = (max(round(n * self.side / max(photo.shape[:2])), 1) for n in photo.shape[:2])
         L = lab.lightness(resize(photo, height, width))
         L = np.pad(L, ((0, self.side - height), (0, self.side - width)), mode="symmetric")
-        ab = self.chroma(np.asarray(self._see(L[None, :, :, None]))[0])
+        ab = self.chroma(self._see(L[None, :, :, None])[0])
         scale = len(ab) / self.side
         return L, Chroma.along_edges(pooled(L, len(ab)), ab, (height * scale, width * scale))
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from apps.parts.colorizer import lab
 from shared.console import say
+from shared.data.batches import shuffled
 from shared.data.datasets import ImageSet
 from shared.data.images import crop_square, random_crop, resize, spread
 
@@ -66,9 +67,5 @@ def batches(packed: np.ndarray, epoch: int, *, batch: int, size: int, stride: in
 
     A crop has at least a share `scale` of its photo's area; every other one is mirrored.
     """
-    while True:
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(packed))
-        for start in range(0, len(packed) // batch * batch, batch):
-            yield pairs([random_crop(packed[n], scale, rng) for n in order[start : start + batch]], size, stride)
-        epoch += 1
+    for chosen, rng in shuffled(len(packed), batch, seed, epoch):
+        yield pairs([random_crop(packed[n], scale, rng) for n in chosen], size, stride)

@@ -19,6 +19,7 @@ from shared.data.images import crop_square
 from shared.drawing.curves import Curve as Line
 from shared.drawing.curves import plot_curves
 from shared.errors import UserError
+from shared.training.inference import compiled_inference
 
 if TYPE_CHECKING:
     import keras
@@ -199,8 +200,6 @@ class FeatureJudge:
     def __init__(self, network: keras.Model, wnids: Sequence[str]):
         import keras
 
-        from shared.training.steps import compile_step
-
         self.wnids, self.size = list(wnids), network.input_shape[1]
         levels = {
             layer.output.shape[1:3]: layer.output
@@ -214,12 +213,12 @@ class FeatureJudge:
         if not levels:
             raise UserError(f"{network.name} shows no features at its layers: name another classifier of photos.")
         taps = keras.Model(network.input, [*levels.values(), network.output])
-        self._look = compile_step(lambda photos: taps(photos, training=False), taps)
+        self._look = compiled_inference(lambda photos: taps(photos, training=False), taps)
 
     def __call__(self, original: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         """Distances of the others from the original, (n,), and the classes named: the others', then the original's."""
         photos = np.stack([crop_square(photo, self.size) for photo in (*others, original)])
-        *levels, logits = (np.asarray(output) for output in self._look(photos.astype(np.float32)))
+        *levels, logits = self._look(photos.astype(np.float32))
         distances = [
             np.square(unit[:-1] - unit[-1]).sum(-1).mean((1, 2))
             for unit in (x / (np.linalg.norm(x, axis=-1, keepdims=True) + 1e-9) for x in levels)

@@ -17,6 +17,7 @@ import numpy as np
 from shared import saved_models
 from shared.console import say
 from shared.errors import UserError
+from shared.training.inference import compiled_inference
 from shared.training.runtime import import_keras
 
 if TYPE_CHECKING:
@@ -151,26 +152,11 @@ def inception_features(download: bool = False) -> Features | None:
 def _compiled(network: keras.Model, batch: int = 64) -> Features:
     from keras import ops
 
-    from shared.training.steps import compile_step
-
     size, dtype = network.input_shape[1:3], network.inputs[0].dtype
 
     def see(pictures):
         pictures = ops.image.resize(ops.cast(pictures, "float32"), size, interpolation="bilinear")
         return network(ops.cast(ops.round(pictures) if "int" in dtype else pictures, dtype), training=False)
 
-    step = compile_step(see, network)
-
-    def features(pictures: np.ndarray) -> np.ndarray:
-        return in_batches(step, pictures, batch).astype(np.float32)
-
-    return features
-
-
-def in_batches(step: Callable, rows: np.ndarray, batch: int = 64) -> np.ndarray:
-    """`step(rows)`, a full batch at a time: a compiled step is compiled anew for every size. Works over replicas."""
-    from shared.training.steps import shard
-
-    filled = np.resize(rows, (-(-len(rows) // batch) * batch, *rows.shape[1:]))
-    parts = [np.asarray(step(*shard(filled[start : start + batch]))) for start in range(0, len(filled), batch)]
-    return np.concatenate(parts)[: len(rows)]
+    infer = compiled_inference(see, network, batch=batch)
+    return lambda pictures: infer(pictures).astype(np.float32)

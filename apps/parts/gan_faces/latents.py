@@ -17,6 +17,7 @@ from shared.console import say
 from shared.data.images import load_image, resize
 from shared.drawing.film import Film
 from shared.drawing.pictures import grid, save_image
+from shared.training.inference import compiled_inference
 
 if TYPE_CHECKING:
     import keras
@@ -27,10 +28,8 @@ Painter = Callable[[np.ndarray], np.ndarray]
 
 def painter(network: keras.Model) -> Painter:
     """The generator as a compiled function; it paints with the weights that it has when it is called."""
-    from shared.training.steps import compile_step
-
-    infer = compile_step(lambda latents: network(latents, training=False), network)
-    return lambda latents: np.rint(255 * distances.in_batches(infer, latents.astype(np.float32))).astype(np.uint8)
+    infer = compiled_inference(lambda latents: network(latents, training=False), network, batch=64)
+    return lambda latents: np.rint(255 * infer(latents.astype(np.float32))).astype(np.uint8)
 
 
 def tour(latents: np.ndarray, frames: int) -> np.ndarray:

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.console import say
+from shared.data.batches import shuffled
 from shared.data.datasets import split_pictures
 from shared.data.images import image_files, iter_images, resize
 from shared.data.vocabulary import Vocabulary, Words
@@ -190,16 +191,12 @@ def lessons(
         views: `views(n, mirrored, rng)` is what the network sees of photo n, an array.
         found: of each photo.
     """
-    while True:
-        rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(found))
-        for start in range(0, len(order) // batch * batch, batch):
-            seen, rows = [], []
-            for n in order[start : start + batch]:
-                mirrored = bool(rng.integers(2)) and bool(found[n].mirrored)
-                captions = found[n].mirrored if mirrored else found[n].captions
-                seen.append(views(n, mirrored, rng))
-                rows.append(pack([captions[i] for i in rng.permutation(len(captions))], length, longest))
-            ids, following = map(np.stack, zip(*rows, strict=True))
-            yield (np.stack(seen), ids), following
-        epoch += 1
+    for chosen, rng in shuffled(len(found), batch, seed, epoch):
+        seen, rows = [], []
+        for n in chosen:
+            mirrored = bool(rng.integers(2)) and bool(found[n].mirrored)
+            captions = found[n].mirrored if mirrored else found[n].captions
+            seen.append(views(n, mirrored, rng))
+            rows.append(pack([captions[i] for i in rng.permutation(len(captions))], length, longest))
+        ids, following = map(np.stack, zip(*rows, strict=True))
+        yield (np.stack(seen), ids), following

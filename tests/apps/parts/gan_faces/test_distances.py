@@ -141,16 +141,3 @@ def test_inception_is_not_fetched_unasked(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(keras.applications, "InceptionV3", lambda **options: 1 / 0)
     assert distances.inception_features(download=True) is None
     assert "cannot be had (division by zero)" in capsys.readouterr().err
-
-
-def test_batches_are_full_ones():
-    import_keras()
-    sizes = []
-
-    def step(rows):
-        sizes.append(len(rows))
-        return np.asarray(rows) * 2
-
-    rows = np.arange(10, dtype="float32")[:, None]
-    np.testing.assert_array_equal(distances.in_batches(step, rows, 4), rows * 2)
-    assert sizes == [4, 4, 4]
