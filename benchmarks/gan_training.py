@@ -5,8 +5,8 @@
 Two rows, each in a fresh process, one after the other (or `--together`), each with the same minutes of training on the
 same photos: the app's networks with its recipe, and the DCGAN of the Keras example "DCGAN to generate face images" (its
 architecture, labels with noise, cross-entropy, Adam at 1e-4, `model.fit` with an overridden `train_step`), which
-everybody starts from. Both are judged by the same code: kernel and Frechet distance of their paintings to photos that
-neither has seen, on the features of one classifier. Compiling and judging do not count as training.
+everybody starts from. Both are measured by the same code: kernel and Frechet distance of their faces to photos that
+neither has seen, on the features of one classifier. Compiling and measuring do not count as training.
 """
 
 from __future__ import annotations
@@ -28,7 +28,9 @@ import tyro
 
 from apps import gan_faces as app
 from apps.parts.gan_faces import distances
-from apps.parts.gan_faces.latents import painter, save_sheet
+from apps.parts.gan_faces.faces import batch_of, load_splits
+from apps.parts.gan_faces.generators import sampler
+from apps.parts.gan_faces.sheets import save_sheet
 from benchmarks.dqn_throughput import usable_cores
 from shared import cli
 from shared.console import say
@@ -51,13 +53,13 @@ class Measure(Settings):
     minutes: Annotated[float, Range(0.01, 1000)] = 30.0
     """Of training."""
     samples: Annotated[int, Range(64, 1_000_000)] = 5000
-    """Paintings to judge by."""
+    """Generated faces to measure with."""
     classifier: str = "photo_classifier"
     """The image classifier whose features are compared: a name in saved_models/, a folder or a file; or `random`."""
     precision: Precision = "auto"
     """Of ours; the example's is float32."""
     sheet: Path | None = None
-    """A picture file for 64 of the paintings."""
+    """A picture file for 64 of the faces."""
     cores: Annotated[tuple[int, ...], Range(0, 65_535)] = ()
     """Numbers of the CPU cores to keep to; all by default."""
 
@@ -71,13 +73,13 @@ class Compare(Settings):
     minutes: Annotated[float, Range(0.01, 1000)] = 30.0
     """Of training, for each row."""
     samples: Annotated[int, Range(64, 1_000_000)] = 5000
-    """Paintings to judge by."""
+    """Generated faces to measure with."""
     classifier: str = "photo_classifier"
     """The image classifier whose features are compared: a name in saved_models/, a folder or a file; or `random`."""
     together: bool = False
     """Both at the same time, each on its own half of the cores."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """Folder for what was measured and a sheet of each row's paintings; by default outputs/gan_training/."""
+    """Folder for what was measured and a sheet of each row's faces; by default outputs/gan_training/."""
 
 
 # ---------------------------------------------------------------------------------------------------------- Ours
@@ -92,7 +94,8 @@ def ours(faces: np.ndarray, seconds: float) -> tuple[Any, int, float]:
         steps = [compile_step(app.gan_update(config, *owners, penalise), *owners) for penalise in (False, True)]
 
         def learn(step: int) -> None:
-            logs = steps[step % config.penalty_every == 0](*shard(*app.batch_of(faces, config, step)))
+            batch = batch_of(faces, step, config.batch, config.latent, config.seed)
+            logs = steps[step % config.penalty_every == 0](*shard(*batch))
             float(logs["critic_loss"])  # wait for it
 
         learn(0), learn(1)  # each form compiles
@@ -218,7 +221,7 @@ def measure(config: Measure) -> None:
     """Train one of the two in this process, and print what came of it as a line of JSON."""
     if config.cores:
         os.sched_setaffinity(0, config.cores)
-    faces, unseen = app.load_splits(config.data, app.Train.crop, "train", "test")
+    faces, unseen = load_splits(config.data, app.Train.crop, "train", "test")
     import_keras()
     from shared.training import devices
 
@@ -226,17 +229,17 @@ def measure(config: Measure) -> None:
     with devices.setup(1, precision) as device:
         generator, photos, took_s = train(faces, 60 * config.minutes)
         latents = np.random.default_rng(1).standard_normal((config.samples, LATENT))
-        paintings = painter(generator)(latents)
+        generated = sampler(generator)(latents)
         random = config.classifier == "random"
-        see = distances.random_features() if random else distances.classifier_features(config.classifier)
-        painted, reference = see(paintings), see(unseen)
-    kernel, error = distances.kernel_distance(painted, reference)
+        features = distances.random_features() if random else distances.classifier_features(config.classifier)
+        found, reference = features(generated), features(unseen)
+    kernel, error = distances.kernel_distance(found, reference)
     result = {"parameters": generator.count_params(), "photos": photos, "seconds": took_s, "faces": len(faces)}
     result |= {"kernel_distance": kernel, "standard_error": error, "unseen": len(unseen), "device": device.description}
-    result |= {"frechet_distance": distances.frechet(painted, reference)}
-    result |= {"variety": distances.spread(painted) / distances.spread(reference)}
+    result |= {"frechet_distance": distances.frechet(found, reference)}
+    result |= {"variety": distances.spread(found) / distances.spread(reference)}
     if config.sheet:
-        save_sheet(config.sheet, paintings[:64])
+        save_sheet(config.sheet, generated[:64])
     print(json.dumps(asdict(config) | result, default=str))
 
 
@@ -287,7 +290,7 @@ def show(config: Compare, rows: list[dict], load: float) -> None:
     name, first = Path(config.classifier).name, rows[0]
     print(
         f"{config.minutes:g} minutes of training each on {first['faces']:,} faces, batch {BATCH}, load {load:.1f} "
-        f"before; {config.samples:,} paintings beside {first['unseen']:,} photos held out"
+        f"before; {config.samples:,} generated faces against {first['unseen']:,} photos held out"
     )
     columns = f"{'KD-' + name:>28}{'FD-' + name:>24}{'variety':>9}"
     print(f"{'':10}{'parameters':>12}{'photos':>10}{'photos/s':>10}{columns}  device")

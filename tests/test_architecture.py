@@ -30,8 +30,6 @@ TOO_LONG = {
     "apps/colorizer.py",
     "apps/dqn_breakout.py",
     "apps/gan_faces.py",
-    "apps/gan_faces.py:fit",
-    "apps/gan_faces.py:gan_update",
     "apps/image_captioner.py",
     "apps/parts/char_rnn/writer.py:speaker",
     "apps/photo_classifier.py",

@@ -1,7 +1,7 @@
-"""Random changes to what a critic sees, of photos and of paintings alike, so that it cannot learn the photos by heart.
+"""Random changes to all images that a critic sees, real and generated, so that it cannot memorise the real ones.
 
-Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", arXiv:2006.10738. The dice come from
-the host, so that replicas get their share of one throw.
+Zhao et al. 2020, "Differentiable Augmentation for Data-Efficient GAN Training", arXiv:2006.10738. The random numbers
+are drawn on the host, so that each replica gets its part of one draw.
 """
 
 from __future__ import annotations
@@ -9,59 +9,61 @@ from __future__ import annotations
 from typing import Any, Literal
 
 Policy = Literal["none", "geometry", "all"]
-DICE = 7  # numbers from 0 to 1 for each image
+UNIFORMS = 7  # random numbers from 0 to 1 for each image
 
 
-def augment(images: Any, dice: Any, policy: Policy) -> Any:
-    """Shift and partly cover images ("geometry"), or recolour them too ("all"); differentiable.
+def augment(images: Any, uniforms: Any, policy: Policy) -> Any:
+    """Shift images and cut a square out of them ("geometry"), or change their colours too ("all"); differentiable.
 
     Args:
         images: floats from -1 to 1, (batch, size, size, 3).
-        dice: uniform from 0 to 1, (batch, DICE).
+        uniforms: random numbers from 0 to 1, (batch, UNIFORMS).
     """
     if policy == "none":
         return images
-    return _covered(_shifted(images if policy == "geometry" else _recoloured(images, dice[:, 4:]), dice), dice[:, 2:])
+    if policy == "all":
+        images = _recoloured(images, uniforms[:, 4:])
+    return _cut_out(_shifted(images, uniforms), uniforms[:, 2:])
 
 
-def _recoloured(images: Any, dice: Any) -> Any:
+def _recoloured(images: Any, uniforms: Any) -> Any:
     from keras import ops
 
-    light, saturation, contrast = (ops.reshape(dice[:, n], (-1, 1, 1, 1)) for n in range(3))
-    images = images + light - 0.5
+    brightness, saturation, contrast = (ops.reshape(uniforms[:, n], (-1, 1, 1, 1)) for n in range(3))
+    images = images + brightness - 0.5
     grey = ops.mean(images, axis=-1, keepdims=True)
     images = grey + (images - grey) * 2 * saturation
     mean = ops.mean(images, axis=(1, 2, 3), keepdims=True)
     return mean + (images - mean) * (contrast + 0.5)
 
 
-def _shifted(images: Any, dice: Any) -> Any:
-    """By up to an eighth of the side, zeros moving in. A product with a shifted unit matrix is fast on every device."""
+def _shifted(images: Any, uniforms: Any) -> Any:
+    """Shift by up to an eighth of the side, filling with zeros; a product with a shifted unit matrix is fast."""
     from keras import ops
 
     size = images.shape[1]
-    place = ops.arange(size, dtype="float32")
+    index = ops.arange(size, dtype="float32")
 
-    def along_rows(x, chance):
-        by = ops.floor(chance * (size // 4 + 1)) - size // 8
-        matrix = ops.cast(place == place[:, None] + by[:, None, None], x.dtype)  # (batch, size, size)
+    def vertically(x, uniform):
+        by = ops.floor(uniform * (size // 4 + 1)) - size // 8
+        matrix = ops.cast(index == index[:, None] + by[:, None, None], x.dtype)  # (batch, size, size)
         return ops.reshape(ops.matmul(matrix, ops.reshape(x, (-1, size, size * 3))), (-1, size, size, 3))
 
-    def turned(x):
+    def transposed(x):
         return ops.transpose(x, (0, 2, 1, 3))
 
-    return turned(along_rows(turned(along_rows(images, dice[:, 0])), dice[:, 1]))
+    return transposed(vertically(transposed(vertically(images, uniforms[:, 0])), uniforms[:, 1]))
 
 
-def _covered(images: Any, dice: Any) -> Any:
-    """A square of half the side, which may stick out, becomes zero."""
+def _cut_out(images: Any, uniforms: Any) -> Any:
+    """Set a square to zero whose side is half that of the image, and which may extend beyond it."""
     from keras import ops
 
     size = images.shape[1]
-    place = ops.arange(size, dtype="float32")
+    index = ops.arange(size, dtype="float32")
 
-    def stripe(chance):
-        start = ops.floor(chance * (size + 1))[:, None] - size // 4
-        return ops.cast(ops.logical_and(place >= start, place < start + size // 2), images.dtype)
+    def stripe(uniform):
+        start = ops.floor(uniform * (size + 1))[:, None] - size // 4
+        return ops.cast(ops.logical_and(index >= start, index < start + size // 2), images.dtype)
 
-    return images * (1 - stripe(dice[:, 0])[:, :, None, None] * stripe(dice[:, 1])[:, None, :, None])
+    return images * (1 - stripe(uniforms[:, 0])[:, :, None, None] * stripe(uniforms[:, 1])[:, None, :, None])

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import gc
+import itertools
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from functools import partial
 from numbers import Number
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from shared.console import held_stderr
 
 
 def value_and_grad(loss_fn: Callable[[], tuple], variables: list[keras.Variable]) -> tuple[Any, list]:
@@ -58,9 +62,12 @@ def compile_step(
 
     # TensorFlow counts how often functions with the same code are traced, and would warn of ten models in one process
     compiled = tf.function(partial(traced), jit_compile=jit_compile, autograph=False, reduce_retracing=True)
+    calls = itertools.count()
 
     def step(*batch):  # a Python number would be a constant of the graph, traced anew for every value
-        return compiled(*(tf.convert_to_tensor(x) if isinstance(x, Number) else x for x in batch))
+        quiet = held_stderr() if next(calls) == 0 else nullcontext()  # it prints every fusion that it cannot make
+        with quiet:
+            return compiled(*(tf.convert_to_tensor(x) if isinstance(x, Number) else x for x in batch))
 
     return step
 

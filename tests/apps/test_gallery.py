@@ -28,7 +28,7 @@ from shared.errors import UserError
 from shared.training.runtime import import_keras
 
 ROOT = Path(__file__).parents[2]
-TABS = ["Play", "Write", "Recognise", "Fool", "Colour", "Describe", "Paint faces"]
+TABS = ["Play", "Write", "Recognise", "Fool", "Colour", "Describe", "Generate faces"]
 SECRET = "nobody may read this"
 SEEN = 16
 PHOTO = object()  # stands for the fixture
@@ -177,7 +177,7 @@ def test_a_photo_is_described_and_where_it_looked(ask, photo):
     assert load_image(looked).ndim == 3
 
 
-def test_faces_are_painted_added_and_turned(ask):
+def test_faces_are_generated_added_and_turned(ask):
     sheet = load_image(ask("faces", 7, 1.0))
     assert sheet.shape == (1042, 1042, 3)
     fourth = sheet[2:130, 2 + 3 * 130 : 130 + 3 * 130]

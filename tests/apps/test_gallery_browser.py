@@ -20,7 +20,7 @@ from apps.parts.gallery.page import opened
 from shared.data.images import sample_photos
 
 PATIENCE_MS = 300_000  # a first answer loads a model; the machine may be busy
-TABS = ["Play", "Write", "Recognise", "Fool", "Colour", "Describe", "Paint faces"]
+TABS = ["Play", "Write", "Recognise", "Fool", "Colour", "Describe", "Generate faces"]
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 
 pytestmark = pytest.mark.slow
@@ -159,8 +159,8 @@ def test_a_photo_is_described(page):
 
 
 def test_faces(page):
-    panel = open_tab(page, "Paint faces")
-    panel.get_by_role("button", name="Paint", exact=True).click()
+    panel = open_tab(page, "Generate faces")
+    panel.get_by_role("button", name="Generate", exact=True).click()
     sheet, width, _ = picture_in(panel, "Faces 1 to 64")
     assert width == 1042
     box = sheet.bounding_box()

@@ -12,9 +12,11 @@ from PIL import Image, ImageDraw
 
 from apps import gan_faces as app
 from apps.parts.gan_faces import distances
-from apps.parts.gan_faces.latents import painter
+from apps.parts.gan_faces.faces import batch_of, load_faces
+from apps.parts.gan_faces.generators import load_generator, sampler
+from apps.parts.gan_faces.validation import Validator
 from shared import saved_models
-from shared.layers.diff_augment import DICE
+from shared.layers.diff_augment import UNIFORMS
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, data, results
@@ -24,7 +26,7 @@ TINY = (
     "--width 2 --critic-width 2 --latent 6 --batch 4 --images 512 --validate-every 128 --sheet-every 128 --average 0.2"
 )
 
-COMMAND = Command(app, "paint", ("Loading ", "Skipped "))
+COMMAND = Command(app, "generate", ("Loading ", "Skipped "))
 main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 
 
@@ -69,7 +71,7 @@ def trained(tmp_path_factory, photos) -> Path:
     run = tmp_path_factory.mktemp("runs") / "trained"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(saved_models, "MODELS", run / "no_box")
-        patch.setattr(app, "JUDGED", 100)
+        patch.setattr(app, "VALIDATION_SAMPLES", 100)
         assert main("train", "--data", photos, "--run", run, *TINY.split()) == 0
     return run
 
@@ -90,7 +92,7 @@ def classifier(tmp_path_factory) -> Path:
 # ------------------------------------------------------------------------------------------- networks and update
 
 
-def test_the_default_generator_is_small_and_paints_within_bounds():
+def test_the_default_generator_is_small_and_its_pixels_are_within_bounds():
     import_keras()
     network = app.generator(app.Train())
     assert network.count_params() <= 2_500_000, "at most 5 MiB in float16"
@@ -98,12 +100,12 @@ def test_the_default_generator_is_small_and_paints_within_bounds():
     assert (faces.shape, faces.dtype) == ((4, 64, 64, 3), np.float32)
     assert 0 <= faces.min() < faces.max() <= 1
     assert np.abs(faces[0] - faces[1]).mean() > 0.01, "other latents, another face"
-    pixels = painter(network)(data(70, 128))
+    pixels = sampler(network)(data(70, 128))
     assert (pixels.shape, pixels.dtype) == ((70, 64, 64, 3), np.uint8)
 
 
 def linear_pair(rng: np.random.Generator):
-    """A critic that is linear in the pixels, so that its slopes are its weights, and a generator of plain colours."""
+    """A critic that is linear in the pixels, so that its gradient is its weights, and a generator of plain colours."""
     keras = import_keras()
     g = keras.Sequential([keras.Input((3,)), keras.layers.Dense(3, "sigmoid"), keras.layers.Reshape((1, 1, 3))])
     g = keras.Sequential([g, keras.layers.UpSampling2D(64)])
@@ -134,16 +136,16 @@ def test_an_update_is_the_gradient_of_the_relativistic_loss(penalise):
         return (images.reshape(8, -1) @ weights)[:, 0]
 
     before = [np.copy(w) for w in g.get_weights()]
-    logs = compile_step(app.gan_update(config, *owners, penalise), *owners)(photos, latents, np.zeros((8, 2, DICE)))
+    logs = compile_step(app.gan_update(config, *owners, penalise), *owners)(photos, latents, np.zeros((8, 2, UNIFORMS)))
     behind = score(fake) - score(real)
     assert float(logs["critic_loss"]) == pytest.approx(softplus(behind), rel=1e-4)
-    assert float(logs["critic_right"]) == np.mean(behind < 0)
+    assert float(logs["critic_accuracy"]) == np.mean(behind < 0)
     gradient = np.mean((1 / (1 + np.exp(-behind)))[:, None] * (fake - real).reshape(8, -1), axis=0)[:, None]
     if penalise:
-        assert float(logs["slope"]) == pytest.approx(2 * np.sum(weights**2), rel=1e-4)
+        assert float(logs["gradient_penalty"]) == pytest.approx(2 * np.sum(weights**2), rel=1e-4)
         gradient = gradient + 0.5 / 2 * 3 * 4 * weights
     else:
-        assert "slope" not in logs
+        assert "gradient_penalty" not in logs
     after = d.get_weights()[0]
     np.testing.assert_allclose(after, weights - 1e-3 * gradient, atol=1e-6)
     assert float(logs["critic_gradient"]) == pytest.approx(np.linalg.norm(gradient), rel=1e-3)
@@ -159,7 +161,7 @@ def test_generator_and_critic_together_find_the_colour_of_the_photos():
     keras = import_keras()
     from shared.training.steps import compile_step
 
-    config = app.Train(batch=16, latent=3, augment="none", penalty_every=1)
+    config = app.Train(augment="none", penalty_every=1)
     owners = g, d, *(keras.optimizers.Adam(0.01, beta_1=0.0, beta_2=0.99, name=f"adam_{n}") for n in range(2))
     for network, optimizer in zip((g, d), owners[2:], strict=True):
         optimizer.build(network.trainable_variables)
@@ -172,7 +174,7 @@ def test_generator_and_critic_together_find_the_colour_of_the_photos():
 
     before = far()
     for step in range(200):
-        learn(*app.batch_of(faces, config, step))
+        learn(*batch_of(faces, step, batch=16, latent=3, seed=1))
     assert before > 60
     assert far() < 20
 
@@ -187,8 +189,8 @@ def test_both_backends_and_two_replicas_train_alike(backend, replicas):
     assert isinstance(other, dict), other
     assert other.get("replicas", 1) == replicas
     np.testing.assert_allclose(other["state"], one["state"], rtol=2e-4, atol=1e-5)
-    assert np.ptp(one["painted"]) > 0
-    np.testing.assert_allclose(other["painted"], one["painted"], atol=1)
+    assert np.ptp(one["images"]) > 0
+    np.testing.assert_allclose(other["images"], one["images"], atol=1)
     np.testing.assert_allclose(found["gan_faces"]["features"], one["features"], rtol=1e-3, atol=1e-4)
     # On TensorFlow a replica knows its share of the gradient only, and so its norm.
     own = {"critic_gradient", "generator_gradient"} if (backend, replicas) == ("tensorflow", 2) else set()
@@ -202,15 +204,15 @@ def test_both_backends_and_two_replicas_train_alike(backend, replicas):
 
 
 def test_batches_depend_on_the_seed_and_the_step_alone():
-    config, faces = app.Train(batch=64, latent=5, seed=3), np.zeros((40, 64, 64, 3), np.uint8)
+    faces = np.zeros((40, 64, 64, 3), np.uint8)
     faces[..., 0], faces[:, :, 32:, 1] = np.arange(40)[:, None, None], 255  # a number, and a bright right half
-    first, again, other = (app.batch_of(faces, config, step) for step in (7, 7, 8))
+    first, again, other = (batch_of(faces, step, batch=64, latent=5, seed=3) for step in (7, 7, 8))
     for mine, same, different in zip(first, again, other, strict=True):
         np.testing.assert_array_equal(mine, same)
         assert (mine != different).any()
-    photos, latents, dice = first
-    assert (photos.dtype, latents.dtype, dice.dtype) == (np.uint8, np.float32, np.float32)
-    assert (latents.shape, dice.shape) == ((64, 5), (64, 2, DICE))
+    photos, latents, uniforms = first
+    assert (photos.dtype, latents.dtype, uniforms.dtype) == (np.uint8, np.float32, np.float32)
+    assert (latents.shape, uniforms.shape) == ((64, 5), (64, 2, UNIFORMS))
     mirrored = photos[:, 0, 0, 1] > 0
     assert 10 < mirrored.sum() < 54
     assert (photos[mirrored][:, :, 32:, 1] == 0).all()
@@ -224,7 +226,7 @@ def test_the_middle_of_each_photo_is_taken(tmp_path, capsys):
     Image.fromarray(picture).save("some/a.png")
     Image.fromarray(picture[..., 1]).save("some/grey.png")
     (tmp_path / "some" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
-    faces = app.load_faces("some", "all", 0.64)
+    faces = load_faces("some", "all", 0.64)
     assert "1 broken picture (some/broken.jpg) of 3" in capsys.readouterr().err.replace("\\", "/")
     assert (faces.shape, faces.dtype) == ((2, 64, 64, 3), np.uint8)
     np.testing.assert_array_equal(faces[0, :, 0, 0], np.arange(18, 82))
@@ -236,7 +238,7 @@ def test_too_few_photos(tmp_path, capsys):
     (tmp_path / "ten").mkdir()
     for n in range(10):
         draw_face(np.random.default_rng(n)).save(f"ten/{n}.png")
-    assert "ten has 10 photos, and a GAN needs 100 at least" in sentence(capsys, "train", "--data", "ten")
+    assert "ten has 10 photos, and a GAN needs at least 100" in sentence(capsys, "train", "--data", "ten")
     (tmp_path / "none").mkdir()
     assert "none has no pictures in it" in sentence(capsys, "train", "--data", "none")
     for n in range(120):
@@ -264,14 +266,14 @@ def test_a_run_leaves_a_model_that_plain_keras_loads_and_a_film(trained):
         assert (film.n_frames, film.info["loop"]) == (4, 0)
     assert (trained / "curve.png").is_file()
     health = records(trained)[0]
-    assert {"critic_loss", "generator_loss", "critic_right", "critic_gradient", "generator_gradient"} <= set(health)
-    assert all(0 <= record["critic_right"] <= 1 for record in records(trained))
+    assert {"critic_loss", "generator_loss", "critic_accuracy", "critic_gradient", "generator_gradient"} <= set(health)
+    assert all(0 <= record["critic_accuracy"] <= 1 for record in records(trained))
 
 
 @pytest.mark.slow
 def test_resuming_equals_no_interruption(tmp_path, photos, trained, monkeypatch):
     monkeypatch.setattr(saved_models, "MODELS", tmp_path / "no_box")
-    monkeypatch.setattr(app, "JUDGED", 100)
+    monkeypatch.setattr(app, "VALIDATION_SAMPLES", 100)
     measure, calls = distances.kernel_distance, []
 
     def interrupted(*arguments):
@@ -294,12 +296,6 @@ def test_resuming_equals_no_interruption(tmp_path, photos, trained, monkeypatch)
     assert (tmp_path / "parts" / "training.webp").read_bytes() == (trained / "training.webp").read_bytes()
 
 
-def test_what_goes_wrong_is_said():
-    assert app.diagnosis(0.9, 0.8) == ""
-    assert "the paintings collapse: they vary 20%" in app.diagnosis(0.2, 0.8)
-    assert "the critic is right in 99.8%" in app.diagnosis(0.9, 0.998)
-
-
 def test_a_run_is_not_overwritten(trained, photos, capsys):
     assert "holds a run already" in sentence(capsys, "train", "--data", photos, "--run", trained)
 
@@ -307,9 +303,9 @@ def test_a_run_is_not_overwritten(trained, photos, capsys):
 # ---------------------------------------------------------------------------------------------------------- demo
 
 
-def test_a_seed_paints_the_same_sheet_again(trained, capsys):
+def test_a_seed_gives_the_same_sheet_again(trained, capsys):
     out = text_of(capsys, "--model", trained)
-    assert re.match(r"64 faces of people who do not exist, painted in \d+\.\d s: outputs.gan_faces.faces.png\n", out)
+    assert re.match(r"64 faces of people who do not exist, generated in \d+\.\d s: outputs.gan_faces.faces.png\n", out)
     with Image.open("outputs/gan_faces/faces.png") as sheet:
         assert sheet.size == (8 * 130 + 2, 8 * 130 + 2)
     for seed, name in ((1, "again.png"), (2, "other.png")):
@@ -333,7 +329,7 @@ def test_count_and_truncation(trained, capsys):
 
 def test_a_morph_is_an_animation_that_loops(trained, capsys):
     out = text_of(capsys, "--model", trained, "--interpolate", "--count", 2)
-    assert "A morph through 2 faces, 48 frames" in out
+    assert "An animation through 2 faces, 48 frames" in out
     with Image.open("outputs/gan_faces/morph.webp") as film:
         assert (film.size, film.info["loop"]) == ((256, 256), 0)
         assert 30 < film.n_frames <= 48  # equal ones are one
@@ -350,25 +346,27 @@ def test_evaluate_gives_every_number(trained, photos, classifier, capsys, monkey
     assert err.count("No FID and KID") == 1
     lines = out.splitlines()
     assert lines[0].split() == ["FD-photo_classifier", "KD-photo_classifier"]
-    learned, held_out = (len(app.load_faces(str(photos), split, 0.72)) for split in ("train", "test"))
+    training, test = (
+        f"{len(load_faces(str(photos), split, 0.72))} {name} faces"
+        for split, name in (("train", "training"), ("test", "test"))
+    )
     sets = (
-        f"200 paintings beside {learned} faces learned from",
-        f"200 paintings beside {held_out} faces held out",
-        f"{learned} faces learned from beside {held_out} faces held out",
+        f"200 generated faces and {training}",
+        f"200 generated faces and {test}",
+        f"{training} and {test}",
     )
     for line, start in zip(lines[1:4], sets, strict=True):
         assert line.startswith(start)
-    network, _ = app.load(trained)
-    see = distances.classifier_features(classifier)
-    painted = see(painter(network)(np.random.default_rng(1).standard_normal((200, 6))))
-    real = see(app.load_faces(str(photos), "train", 0.72))
-    frechet, kernel = (float(x) for x in re.search(r"from +([\d.]+) +(-?[\d.]+) \+-", lines[1]).groups())
-    assert frechet == pytest.approx(distances.frechet(painted, real), abs=1e-3)
-    assert kernel == pytest.approx(distances.kernel_distance(painted, real)[0], abs=1e-5)
-    assert re.search(r"variety: paintings lie \d+\.\d% as far", out)
-    assert re.search(
-        r"copying: the nearest photo is \d+\.\d+ away from a painting, \d+\.\d+ from a photo held out", out
-    )
+    network, _ = load_generator(trained)
+    features = distances.classifier_features(classifier)
+    generated = features(sampler(network)(np.random.default_rng(1).standard_normal((200, 6))))
+    real = features(load_faces(str(photos), "train", 0.72))
+    frechet, kernel = (float(x) for x in re.search(r"training faces +([\d.]+) +(-?[\d.]+) \+-", lines[1]).groups())
+    assert frechet == pytest.approx(distances.frechet(generated, real), abs=1e-3)
+    assert kernel == pytest.approx(distances.kernel_distance(generated, real)[0], abs=1e-5)
+    assert re.search(r"variety: the mean distance between two generated faces is \d+\.\d% of", out)
+    copying = r"copying: the nearest training photo is \d+\.\d+ away from a generated face, \d+\.\d+ from a test photo"
+    assert re.search(copying, out)
     assert re.search(r"64 faces in \d+\.\d\d s; [\d,]+ parameters", out)
     for name, cells in (("unselected.png", (8, 8)), ("nearest.png", (12, 8))):
         with Image.open(Path("sheets") / name) as sheet:
@@ -382,11 +380,11 @@ def test_without_a_classifier_or_a_model_in_the_box(monkeypatch, tmp_path, photo
     assert "there is no photo_classifier in the box yet" in said
 
 
-def test_training_is_judged_by_the_box_where_it_can(monkeypatch, classifier):
+def test_training_is_validated_by_the_shipped_classifier_if_there_is_one(monkeypatch, classifier):
     monkeypatch.setattr(saved_models, "MODELS", classifier.parent)
-    features, kind = app.judge_features()
-    assert kind == "photo_classifier"
-    assert features(np.zeros((2, 64, 64, 3), np.uint8)).shape == (2, 12)
+    validator = Validator(np.zeros((2, 64, 64, 3), np.uint8))
+    assert validator.kind == "photo_classifier"
+    assert validator.reference.shape == (2, 12)
 
 
 # -------------------------------------------------------------------------------------------------- wrong inputs
@@ -421,7 +419,7 @@ def test_a_seed_that_is_no_number(capsys):
 
 
 def test_models_that_are_not_this_apps(capsys, classifier):
-    assert "does not turn vectors of latents into pictures" in sentence(capsys, "--model", classifier)
+    assert "does not turn latents into images" in sentence(capsys, "--model", classifier)
 
 
 def test_help_does_not_wait_for_keras(tmp_path):
@@ -440,10 +438,10 @@ def shipped() -> Path:
 
 
 def test_the_shipped_generator_is_small_and_does_not_repeat_itself(shipped):
-    network, config = app.load(None)
+    network, config = load_generator(None)
     assert (shipped / "model.keras").stat().st_size <= 5 * 2**20
     assert config["trained_images"] > 0
-    faces = painter(network)(data(200, network.input_shape[1])).astype(np.float32)
+    faces = sampler(network)(data(200, network.input_shape[1])).astype(np.float32)
     assert (faces.std(axis=0) > 20).mean() > 0.9, "each pixel differs from face to face"
     small = faces[:, ::4, ::4].reshape(200, -1)
     gaps = distances.nearest(small[1:], small[:1])[1]

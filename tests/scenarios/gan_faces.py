@@ -12,12 +12,13 @@ def train_tiny(updates: int = 4) -> dict:
     import keras
 
     from apps import gan_faces as app
-    from apps.parts.gan_faces.latents import painter
+    from apps.parts.gan_faces.faces import batch_of
+    from apps.parts.gan_faces.generators import sampler
     from shared.training.steps import compile_step, shard
 
     config = app.Train(batch=4, latent=5, width=2, critic_width=2, penalty_every=2, augment="all")
     g, d = build(app.generator(config), 1), build(app.critic(config), 2)
-    # gentle slopes: nothing runs away from a rounding error
+    # small gradients: rounding errors stay small
     d.set_weights([0.3 * weight for weight in d.get_weights()])
     averaging = {"use_ema": True, "ema_momentum": 0.5}, {}
     optimizers = [keras.optimizers.SGD(0.01, momentum=0.5, name=f"sgd_{n}", **averaging[n]) for n in range(2)]
@@ -26,12 +27,12 @@ def train_tiny(updates: int = 4) -> dict:
     owners = g, d, *optimizers
     steps = [compile_step(app.gan_update(config, *owners, penalise), *owners) for penalise in (False, True)]
     faces = np.random.default_rng(0).integers(0, 256, (20, 64, 64, 3), np.uint8)
-    logs = [steps[n % 2](*shard(*app.batch_of(faces, config, n))) for n in range(updates)]
-    painted = painter(g)(np.random.default_rng(3).normal(size=(3, 5)))  # after its first form has been traced
+    logs = [steps[n % 2](*shard(*batch_of(faces, n, config.batch, config.latent, config.seed))) for n in range(updates)]
+    images = sampler(g)(np.random.default_rng(3).normal(size=(3, 5)))  # after its first form has been traced
     return {
         "logs": [{name: float(np.asarray(value)) for name, value in log.items()} for log in logs],
         "state": numbers([*g.variables, *d.variables, *optimizers[0].variables, *optimizers[1].variables]),
-        "painted": painted[:, ::16, ::16].astype(int).tolist(),
+        "images": images[:, ::16, ::16].astype(int).tolist(),
     }
 
 

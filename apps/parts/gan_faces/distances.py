@@ -1,8 +1,8 @@
-"""How near two sets of pictures are: distances between their features, and the networks that give such features.
+"""How similar two sets of images are: distances between their features, and the networks that compute features.
 
-Features are float32 arrays (n, d). The measures are those of generative models: Frechet distance (Heusel et al. 2017,
-arXiv:1706.08500, FID when the features are Inception's) and kernel distance (Binkowski et al. 2018, arXiv:1801.01401,
-KID), which unlike the first is unbiased: a small sample gives a noisier number and not a higher one.
+Features are float32 arrays (n, d). The distances are the usual ones of generative models: Frechet distance (Heusel et
+al. 2017, arXiv:1706.08500; FID when the features are Inception's) and kernel distance (Binkowski et al. 2018,
+arXiv:1801.01401; KID), which unlike the first is unbiased: a small sample gives a noisier number and not a higher one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import keras
 
 Features = Callable[[np.ndarray], np.ndarray]
-"""uint8 pictures (n, H, W, 3) -> float32 features (n, d)."""
+"""uint8 images (n, H, W, 3) -> float32 features (n, d)."""
 
 
 # -------------------------------------------------------------------------------------------------- Measures
@@ -79,13 +79,13 @@ def _discrepancy(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def spread(a: np.ndarray, most: int = 2000) -> float:
-    """Mean distance between two rows of `a`, of its first `most`: zero where all samples are one. Needs 2 rows."""
+    """Mean distance between two of the first `most` rows of `a`: zero if all are equal. Needs at least 2 rows."""
     a = a[:most]
     return float(_distances(a, a).sum() / (len(a) * (len(a) - 1)))
 
 
 def nearest(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """For each row of `a` the index of the nearest row of `b`, and how far it is."""
+    """For each row of `a` the index of the nearest row of `b`, and its distance."""
     blocks = [_distances(rows, b) for rows in np.array_split(a, max(len(a) // 500, 1))]
     index = np.concatenate([block.argmin(axis=1) for block in blocks])
     return index, np.concatenate([block.min(axis=1) for block in blocks])
@@ -103,20 +103,20 @@ def _distances(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 
 def classifier_features(model: str | Path = "photo_classifier") -> Features:
-    """What the classifier of the box (or another one, by name, folder or file) sees before its last Dense layer.
+    """The input of a classifier's last Dense layer; the classifier is given by name, folder or file.
 
-    UserError if there is no such model, or if it has no Dense layer to end with.
+    UserError if there is no such model, or if it does not end with a Dense layer.
     """
     network, _ = saved_models.load(model)
     import keras
 
     if not isinstance(network.layers[-1], keras.layers.Dense) or len(network.layers[-1].input.shape) != 2:
-        raise UserError(f"{model} does not end in a Dense layer on a vector: name an image classifier.")
+        raise UserError(f"{model} does not end with a Dense layer on a vector: name an image classifier.")
     return _compiled(keras.Model(network.inputs, network.layers[-1].input))
 
 
 def random_features(size: int = 64) -> Features:
-    """A fixed network of random convolutions: cheap, needs no download, and still tells layouts and colours apart."""
+    """A fixed network of random convolutions: cheap, without a download, and yet it tells layouts and colours apart."""
     keras = import_keras()
     layers, rng = keras.layers, np.random.default_rng(0)
     pixels = x = keras.Input((size, size, 3))
@@ -129,21 +129,21 @@ def random_features(size: int = 64) -> Features:
 
 
 def inception_features(download: bool = False) -> Features | None:
-    """Inception-v3 of keras.applications, averaged before its head; None, with a note on stderr, where it is not here.
+    """Inception-v3 of keras.applications, averaged before its head; None, with a note on stderr, if it is missing.
 
-    Its weights (84 MB) are fetched only with `download`. It is not the very network of the published FIDs, which is a
-    port of a TensorFlow-slim model: such numbers are near, not equal.
+    Its weights (84 MB) are downloaded only with `download`. It is not exactly the network of published FIDs, which is a
+    port of a TensorFlow-slim model: the numbers are similar, not equal.
     """
     keras = import_keras()
     home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
     file = home / "models" / "inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5"
     if not file.is_file() and not download:
-        say(f"No FID and KID: Inception-v3 is not here ({file}); --download-inception fetches its 84 MB.")
+        say(f"No FID and KID: the weights of Inception-v3 are missing ({file}); --download-inception fetches 84 MB.")
         return None
     try:
         inception = keras.applications.InceptionV3(include_top=False, pooling="avg", input_shape=(299, 299, 3))
     except Exception as error:  # a broken download raises anything
-        say(f"No FID and KID: Inception-v3 cannot be had ({str(error).splitlines()[0][:150]}).")
+        say(f"No FID and KID: Inception-v3 is not available ({str(error).splitlines()[0][:150]}).")
         return None
     pixels = keras.Input((299, 299, 3))
     return _compiled(keras.Model(pixels, inception(keras.layers.Rescaling(1 / 127.5, -1.0)(pixels))))
@@ -154,9 +154,9 @@ def _compiled(network: keras.Model, batch: int = 64) -> Features:
 
     size, dtype = network.input_shape[1:3], network.inputs[0].dtype
 
-    def see(pictures):
+    def compute(pictures):
         pictures = ops.image.resize(ops.cast(pictures, "float32"), size, interpolation="bilinear")
         return network(ops.cast(ops.round(pictures) if "int" in dtype else pictures, dtype), training=False)
 
-    infer = compiled_inference(see, network, batch=batch)
+    infer = compiled_inference(compute, network, batch=batch)
     return lambda pictures: infer(pictures).astype(np.float32)

@@ -1,17 +1,20 @@
-"""The tab "Paint faces": paint faces, turn them into each other, add and subtract them."""
+"""The tab "Generate faces": generate faces, turn them into each other, add and subtract them."""
 
 import re
+from typing import Any
 
 import gradio as gr
 import numpy as np
 
 from apps import gan_faces
-from apps.parts.gan_faces.latents import added, film_tour, painter, save_sheet, tour
+from apps.parts.gan_faces.generators import Sampler, draw_latents, load_generator, sampler
+from apps.parts.gan_faces.latents import interpolation, latent_sum
+from apps.parts.gan_faces.sheets import save_animation, save_sheet
 from shared import tabs
 from shared.data.images import resize
 from shared.errors import UserError, in_range
 
-TITLE, POSITION = "Paint faces", 70
+TITLE, POSITION = "Generate faces", 70
 FACES, COLUMNS, ENLARGED = 64, 8, 2  # on the sheet
 
 
@@ -23,8 +26,10 @@ def show() -> None:
             sheet = tabs.picture_output("Faces 1 to 64, row by row", show_label=False)
         with gr.Column():
             seed = gr.Number(1, label="Seed", precision=0)
-            truncation = gr.Slider(0, 1, 1, step=0.05, label="Truncation: less is more regular, and more alike")
-            start = gr.Button("Paint", variant="primary")
+            truncation = gr.Slider(
+                0, 1, 1, step=0.05, label="Truncation: lower values give more typical, less varied faces"
+            )
+            start = gr.Button("Generate", variant="primary")
             sign = gr.Radio(["+", "-"], value="+", label="A click on a face adds or subtracts it")
             terms = gr.Textbox(label="Faces to add, such as 3 + 17 - 5", max_length=200)
             add = gr.Button("Add them up")
@@ -32,17 +37,17 @@ def show() -> None:
             result = tabs.picture_output("The result")
 
     given, one_at_a_time = [seed, truncation, terms], {"concurrency_id": gan_faces.APP, **tabs.LATEST}
-    painting = [start.click, seed.submit, truncation.input]
-    gr.on(painting, faces.paint, [seed, truncation], sheet, api_name="faces", **one_at_a_time)
+    triggers = [start.click, seed.submit, truncation.input]
+    gr.on(triggers, faces.generate, [seed, truncation], sheet, api_name="faces", **one_at_a_time)
     gr.on([add.click, terms.submit], faces.add, given, result, api_name="add", **one_at_a_time)
     morph.click(faces.morph, given, result, api_name="morph", **one_at_a_time)
     sheet.select(with_face, [terms, sign], terms, **tabs.HIDDEN)
 
 
-def load() -> tuple:
-    """The generator, and the function that paints with it."""
-    network, _ = gan_faces.load(None)
-    return network, painter(network)
+def load() -> tuple[Any, Sampler]:
+    """The generator, and the function that computes its images."""
+    network, _ = load_generator(None)
+    return network, sampler(network)
 
 
 class Faces:
@@ -56,33 +61,33 @@ class Faces:
         in_range("Truncation", truncation, 0.0, 1.0)
         seed = tabs.checked_seed(seed)
         network, _ = self.load()
-        return truncation * gan_faces.draw_latents(seed, FACES, network)
+        return truncation * draw_latents(seed, FACES, network)
 
-    def pictures(self, latents: np.ndarray) -> np.ndarray:
+    def images(self, latents: np.ndarray) -> np.ndarray:
         """Latents (n, latent) as faces, uint8 (n, H, W, 3)."""
-        _, paint = self.load()
-        return paint(latents)
+        _, sample = self.load()
+        return sample(latents)
 
     @tabs.errors_shown()
-    def paint(self, seed, truncation):
+    def generate(self, seed, truncation):
         """The sheet of faces."""
         path = tabs.new_file("faces.png")
-        save_sheet(path, self.pictures(self.latents(seed, truncation)), COLUMNS, ENLARGED)
+        save_sheet(path, self.images(self.latents(seed, truncation)), COLUMNS, ENLARGED)
         return str(path)
 
     @tabs.errors_shown()
     def add(self, seed, truncation, terms):
         """The face that is the sum of those chosen."""
         signs, chosen = zip(*parsed(terms), strict=True)
-        total = added(self.latents(seed, truncation)[list(chosen)], signs)
-        return resize(self.pictures(total)[0], 4 * gan_faces.SIZE, 4 * gan_faces.SIZE)
+        total = latent_sum(self.latents(seed, truncation)[list(chosen)], signs)
+        return resize(self.images(total)[0], 4 * gan_faces.SIZE, 4 * gan_faces.SIZE)
 
     @tabs.errors_shown()
     def morph(self, seed, truncation, terms):
-        """A film that goes from face to face: those chosen, or without any the first row."""
+        """An animation from face to face: those chosen, or without any the first row."""
         chosen = [face for _, face in parsed(terms)] if (terms or "").strip() else list(range(COLUMNS))
         path = tabs.new_file("morph.webp")
-        film_tour(path, self.pictures(tour(self.latents(seed, truncation)[chosen], 24)))
+        save_animation(path, self.images(interpolation(self.latents(seed, truncation)[chosen], 24)))
         return str(path)
 
 

@@ -112,7 +112,7 @@ def test_a_classifiers_features_are_what_its_last_layer_sees(classifier):
 def test_what_is_not_a_classifier(tmp_path):
     keras = import_keras()
     saved_models.save(keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Flatten()]), tmp_path / "other", {})
-    with pytest.raises(UserError, match="does not end in a Dense layer"):
+    with pytest.raises(UserError, match="does not end with a Dense layer"):
         distances.classifier_features(tmp_path / "other")
     with pytest.raises(UserError, match="there is no model nowhere"):
         distances.classifier_features("nowhere")
@@ -140,4 +140,4 @@ def test_inception_is_not_fetched_unasked(tmp_path, monkeypatch, capsys):
     assert "No FID and KID" in said[0]
     monkeypatch.setattr(keras.applications, "InceptionV3", lambda **options: 1 / 0)
     assert distances.inception_features(download=True) is None
-    assert "cannot be had (division by zero)" in capsys.readouterr().err
+    assert "is not available (division by zero)" in capsys.readouterr().err
