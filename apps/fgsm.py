@@ -4,44 +4,56 @@
     python apps/fgsm.py photo.jpg --epsilon 2/255 -o out.png
     python apps/fgsm.py photo.jpg --attack pgd --target "golf ball" --model MobileNetV2
     python apps/fgsm.py --sweep FOLDER                   accuracy against epsilon, with noise for comparison
+    python apps/fgsm.py train --data FOLDER              trains a network that is harder to fool
     python apps/fgsm.py evaluate                         how strong the attacks are, in numbers
 
 Method: one step along the sign of the gradient of the loss for the pixels, FGSM (Goodfellow, Shlens & Szegedy 2015,
 arXiv:1412.6572), or many small ones, PGD (Madry et al. 2018, arXiv:1706.06083). What counts is the saved file: it is
-read again, its label asked for again, and no pixel of it is further from the photo than epsilon. Measured results,
-with hardware and time, are in saved_models/photo_classifier/README.md, whose networks apps/photo_classifier.py trains.
+read again, its label asked for again, and no pixel of it is further from the photo than epsilon. Adversarial training
+learns from photos that one step from a random start has changed (Wong et al. 2020, arXiv:2001.03994). Measured
+results, with hardware and time, are on the cards of photo_classifier and photo_classifier_robust in saved_models/.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import tyro
 
-from apps.parts.fgsm.equation import Guess, Term, draw_equation, percent
-from shared import cli, saved_models
-from shared.classifiers import attacks
-from shared.classifiers.classifier import Classifier, find_classifier
-from shared.console import say
+from apps.parts.fgsm.inputs import Goal, goal_for, lossless, share
+from apps.parts.fgsm.photos import Photos, accuracy, among, described, open_photos
+from apps.parts.fgsm.sheet import equation, guesses_of_terms, report, save
+from shared import cli, saved_models, settings
+from shared.classifiers import imagenet
+from shared.classifiers.attacks import Attacker, grey_levels, noise, rounded, steady_sign
+from shared.classifiers.classifier import find_classifier
+from shared.classifiers.fine_tuning import FineTuning, crops, open_data, photo_network, read_data
+from shared.console import loading, say
 from shared.data.images import crop_square, load_image, sample_photos
-from shared.data.labelled import labelled_photos
+from shared.data.photo_sets import PhotosInMemory
 from shared.drawing.curves import plot_curves
 from shared.drawing.pictures import save_image
-from shared.errors import UserError, suggest
+from shared.errors import UserError
 from shared.files import output_path
+from shared.layers.mobilenet import imagenet_weights
 from shared.settings import Range, Settings
+from shared.training import devices, fit_loop
+from shared.training.optimizers import adamw
+
+if TYPE_CHECKING:
+    import keras
 
 APP, UNDEFENDED, DEFENDED = "fgsm", "photo_classifier", "photo_classifier_robust"
-LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
+TRAINED_BY = {UNDEFENDED: "python apps/photo_classifier.py train", DEFENDED: "python apps/fgsm.py train"}
 SWEPT = (1, 2, 3, 4, 6, 8, 12, 16)  # grey levels of 255
 BATCH = 10
 
@@ -74,6 +86,23 @@ class Attack(Settings):
     """How many photos of that folder to take, spread evenly."""
 
 
+@dataclass(kw_only=True)
+class Train(FineTuning):
+    """Adversarial training: learn the classes of the data from photos that are attacked at every step."""
+
+    run: Path = Path("outputs/fgsm/train")
+    epsilon: str = "4/255"
+    """The most that the attack changes a pixel, as a share of the range of its values."""
+    step: Annotated[float, Range(0.01, 255)] = 1.25
+    """Length of the attack's one step, in epsilons."""
+    size: Annotated[int, Range(32, 1024)] = 128
+    """Side of the photos that the network takes, in pixels."""
+    epochs: Annotated[int, Range(1, 100_000)] = 15
+    """Passes over the photos."""
+    learning_rate: Annotated[float, Range(1e-9, 1)] = 5e-4
+    """AdamW's step size after the warm-up, then along a cosine to zero."""
+
+
 @dataclass
 class Evaluate(Settings):
     """How many of the photos that a network names rightly it still names rightly after an attack."""
@@ -82,6 +111,8 @@ class Evaluate(Settings):
     """A folder of photos, their ImageNet class (n02102040) in the names of files or folders, or a TFDS name."""
     models: tuple[str, ...] = (UNDEFENDED, DEFENDED)
     """What --model takes, one or more."""
+    classes_of: str | None = None
+    """Let all of them choose among the classes of this model only, and count all photos of these classes."""
     epsilon: str = "2/255"
     """The size of the attacks and of the noise."""
     steps: Annotated[int, Range(1, 100_000)] = 10
@@ -90,7 +121,231 @@ class Evaluate(Settings):
     """How many photos to take, spread evenly."""
 
 
-# ------------------------------------------------------------------------------------------------------- Inputs
+# ------------------------------------------------------------------------------- The fast gradient sign method
+
+
+def log_odds(logits: Any, labels: Any) -> Any:
+    """The loss: the log odds log((1 - p) / p) against the labels; logits (batch, classes) -> (batch,).
+
+    They rise where the cross-entropy -log(p) rises: their gradient is that of the cross-entropy divided by 1 - p. So
+    its sign is the same, but where the network is sure, the gradient of the cross-entropy vanishes in float32.
+    """
+    from keras import ops
+
+    label = ops.one_hot(labels, logits.shape[-1])
+    return ops.logsumexp(logits - 1e9 * label, axis=-1) - ops.sum(logits * label, axis=-1)
+
+
+def gradient_sign(attacker: Attacker, photos: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Where each pixel must go for the loss to rise: -1 or 1, or between them where its gradient is next to nothing."""
+    gradient = attacker.gradient(log_odds, photos, labels)  # (photos, height, width, 3)
+    return steady_sign(gradient)
+
+
+def moved(photos: np.ndarray, direction: np.ndarray, epsilon: float) -> np.ndarray:
+    """The photos after one step as long as epsilon, uint8."""
+    step = np.float32(255 * epsilon) * direction
+    return rounded(np.clip(photos + step, 0, 255), photos, epsilon)  # a file holds whole grey levels
+
+
+def fgsm(
+    attacker: Attacker, photos: np.ndarray, labels: np.ndarray, epsilon: float, targeted: bool = False
+) -> np.ndarray:
+    """photos + epsilon x sign(gradient of the loss): away from the labels, or with `targeted`, to them."""
+    direction = gradient_sign(attacker, photos, labels)
+    return moved(photos, -direction if targeted else direction, epsilon)
+
+
+# ---------------------------------------------------------------------------------------- Adversarial training
+
+
+def pretrained(size: int, wnids: Sequence[str]) -> tuple[keras.Model, list[str]]:
+    """ImageNet's MobileNetV2 for these classes, and their labels; a class that ImageNet lacks begins at random."""
+    labels, known = imagenet.imagenet_classes()
+    columns = [known.index(wnid) if wnid in known else None for wnid in wnids]
+    *features, kernel, bias = imagenet_weights()  # kernel: (channels, 1000)
+    new = np.random.default_rng(0).normal(0, kernel.std(), (len(kernel), len(wnids)))
+    kernel = np.stack([new[:, n] if at is None else kernel[:, at] for n, at in enumerate(columns)], axis=1)
+    bias = np.array([0 if at is None else bias[at] for at in columns])
+    names = [wnid if at is None else labels[at] for wnid, at in zip(wnids, columns, strict=True)]
+    return photo_network(size, [*features, kernel, bias]), names
+
+
+def batches(photos: PhotosInMemory, config: Train, epoch: int) -> Iterator[tuple]:
+    """((photos uint8, labels), labels) without end: the network under attack takes the labels, too."""
+    for (cropped,), labels in crops(photos, [config.size], config, epoch):
+        yield (cropped, labels), labels
+
+
+def fast_fgsm(network: keras.Model, photos: Any, labels: Any, epsilon: float, step: float, noise: Any) -> Any:
+    """FGSM from a random place within epsilon (both in grey levels): fast enough for every step of a training."""
+    import keras
+    from keras import ops
+
+    from shared.training.steps import input_gradient
+
+    def loss(x: Any) -> Any:  # BatchNorm as at inference (Pang et al. 2021, arXiv:2010.00467): that network is attacked
+        return ops.sum(ops.sparse_categorical_crossentropy(labels, network(x, training=False), from_logits=True))
+
+    photos = ops.cast(photos, "float32")
+    low, high = ops.maximum(photos - epsilon, 0.0), ops.minimum(photos + epsilon, 255.0)
+    start = photos + keras.random.uniform(ops.shape(photos), -epsilon, epsilon, seed=noise)
+    start = ops.clip(start, low, high)
+    _, gradient = input_gradient(loss, start)
+    return ops.stop_gradient(ops.clip(start + step * ops.sign(gradient), low, high))
+
+
+def under_attack(network: keras.Model, config: Train) -> keras.Model:
+    """What `fit` trains: (photos, labels) -> the network's logits, in training for the attacked photos."""
+    import keras
+
+    class UnderAttack(keras.Model):
+        def __init__(self) -> None:
+            super().__init__()
+            self.network, self.noise = network, keras.random.SeedGenerator(config.seed)
+            self.epsilon = 255 * share(config.epsilon)
+
+        def call(self, inputs: tuple, training: bool = False) -> Any:
+            photos, labels = inputs
+            if training:
+                photos = fast_fgsm(network, photos, labels, self.epsilon, config.step * self.epsilon, self.noise)
+            return network(photos, training=training)
+
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.95  # MobileNetV2 has 0.999, for a training a hundred times as long
+    built = UnderAttack()
+    built((np.zeros((1, *network.input_shape[1:]), np.uint8), np.zeros(1, np.int32)))
+    return built
+
+
+def fit(config: Train, photos: PhotosInMemory, held_out: PhotosInMemory) -> float:
+    """The training itself; returns the smallest share of the photos held out that PGD-10 makes it get wrong."""
+    import keras
+
+    network, labels = pretrained(config.size, photos.classes)
+    steps = len(photos) // config.batch
+    if config.init:
+        saved_models.start_from(network, config.init)
+    learner = under_attack(network, config)
+    optimizer = adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
+    learner.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    say(f"{len(photos):,} photos, {len(labels):,} classes; {network.count_params():,} parameters.")
+
+    def save_best(epoch: int, loss: float) -> None:
+        record = asdict(config) | {"epoch": epoch, "val_loss": loss, "labels": labels, "wnids": photos.classes}
+        saved_models.save(network, config.run, record)
+
+    validate = validation(network, held_out, config)
+    epochs = partial(batches, photos, config)
+    return fit_loop.fit(
+        learner, epochs, validate, save_best, config.run, epochs=config.epochs, steps=steps, resume=config.resume
+    )
+
+
+def validation(network: keras.Model, held_out: PhotosInMemory, config: Train) -> Callable[[], float]:
+    """Gives the share of photos held out that the network gets wrong after PGD-10."""
+    attacker, pictures, best = Attacker(network, BATCH), held_out.squares(config.size), 0.0
+
+    def validate() -> float:
+        nonlocal best
+        clean = accuracy(attacker, pictures, held_out.labels)
+        one_step, pgd = robustness(attacker, pictures, held_out.labels, share(config.epsilon))
+        print(f"\nPhotos held out: {clean:.1f}% right, {one_step:.1f}% after FGSM, {pgd:.1f}% after PGD-10.")
+        if pgd < best - 15 and pgd < one_step - 20:
+            say(
+                "Catastrophic overfitting: it withstands the one step it trains with, and PGD no longer. "
+                "The best network so far stays saved; --step 1 or a smaller --epsilon avoids this."
+            )
+        best = max(best, pgd)
+        return 1 - pgd / 100
+
+    return validate
+
+
+def robustness(
+    attacker: Attacker, pictures: np.ndarray, truth: np.ndarray, epsilon: float, steps: int = 10
+) -> tuple[float, float]:
+    """Accuracy in percent after FGSM, and after PGD."""
+    after_fgsm = fgsm(attacker, pictures, truth, epsilon)
+    after_pgd = attacker.pgd(pictures, truth, epsilon, steps)
+    return accuracy(attacker, after_fgsm, truth), accuracy(attacker, after_pgd, truth)
+
+
+def train(config: Train) -> None:
+    """Adversarial training: a network that is harder to fool; Ctrl-C saves, --resume goes on."""
+    config = settings.resumed(config)
+    share(config.epsilon)
+    sources = open_data(config, classes=True)
+    config = settings.begin(config)
+    loading("the photos")
+    photos, held_out = read_data(config, sources)
+    with devices.setup(config.seed, config.precision) as device:
+        say(f"Training on {device.description}.")
+        best = fit(config, photos, held_out)
+    print(f"Best on photos held out: {best:.1%} wrong after PGD-10. The model and its curve are in {config.run}.")
+    print(f"Try it: python apps/{APP}.py --model {config.run}")
+
+
+# --------------------------------------------------------------------------------- Evaluation: folders of photos
+
+
+def attacked(config: Attack, attacker: Attacker, photos: Photos) -> dict[str, Iterator[np.ndarray]]:
+    """The photos under attack and under noise, for each epsilon of the sweep."""
+    epsilons, given = [k / 255 for k in SWEPT], (photos.pictures, photos.truth)
+    noisy = (noise(photos.pictures, epsilon) for epsilon in epsilons)
+    if config.attack == "fgsm":
+        direction = gradient_sign(attacker, *given)  # one for all
+        return {"FGSM": (moved(photos.pictures, direction, epsilon) for epsilon in epsilons), "noise": noisy}
+    steps = config.steps or 10
+    return {f"PGD-{steps}": (attacker.pgd(*given, epsilon, steps) for epsilon in epsilons), "noise": noisy}
+
+
+def sweep(config: Attack) -> None:
+    """Accuracy against epsilon for a folder of photos, and under noise of the same size, plotted."""
+    path, began_s, curves = lossless(config.output, "sweep.png"), time.perf_counter(), {}
+    defended = [DEFENDED] if saved_models.in_box(DEFENDED) and config.model != DEFENDED else []
+    for name in (config.model, *defended):
+        classifier = find_classifier(name, BATCH, TRAINED_BY)
+        photos = open_photos(str(config.sweep), config.photos, classifier)
+        if name in defended and not photos.known:
+            say(f"{name} is left out: the photos are not all of its {len(classifier.labels)} classes.")
+            continue
+        if not curves:
+            print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT))
+        clean = accuracy(classifier.attacker, photos.pictures, photos.truth)
+        for kind, series in attacked(config, classifier.attacker, photos).items():
+            row = [clean, *(accuracy(classifier.attacker, pictures, photos.truth) for pictures in series)]
+            curves[f"{classifier.name}, {kind}"] = (0, *SWEPT), row
+            print(f"{classifier.name + ', ' + kind:42}" + "".join(f"{value:7.1f}" for value in row), flush=True)
+        say(described(classifier, photos))
+    plot_curves(path, curves, "epsilon, in grey levels of 255", "accuracy in %", f"{len(photos.pictures)} photos")
+    print(f"It took {time.perf_counter() - began_s:.0f} s. The plot: {path}")
+
+
+def evaluate(config: Evaluate) -> None:
+    """How many of the photos that a network names rightly it still names rightly after an attack."""
+    epsilon = share(config.epsilon)
+    wnids = find_classifier(config.classes_of, BATCH, TRAINED_BY).wnids if config.classes_of else []
+    for row, name in enumerate(config.models):
+        classifier = find_classifier(name, BATCH, TRAINED_BY)
+        if wnids:
+            classifier = among(classifier, wnids)
+        photos, attacker = open_photos(config.data, config.photos, classifier), classifier.attacker
+        right = attacker.logits(photos.pictures).argmax(-1) == photos.truth
+        counted = right | bool(wnids)
+        pictures, truth = photos.pictures[counted], photos.truth[counted]
+        cells = [100 * right.mean(), accuracy(attacker, noise(pictures, epsilon), truth)]
+        cells += robustness(attacker, pictures, truth, epsilon, config.steps)
+        if row == 0:
+            then = f"of all photos of {len(wnids)} classes" if wnids else "of those"
+            print(f"right: of all photos, in %; then, {then}, the share still right at epsilon {config.epsilon}")
+            print(f"{'':32}{'photos':>8}{'right':>8}{'noise':>8}{'FGSM':>8}{f'PGD-{config.steps}':>8}")
+        print(f"{classifier.name:32}{len(right):8}" + "".join(f"{cell:8.1f}" for cell in cells), flush=True)
+        say(described(classifier, photos))
+
+
+# ------------------------------------------------------------------------------------------ The demo: one photo
 
 
 def checked(config: Attack) -> float:
@@ -102,94 +357,13 @@ def checked(config: Attack) -> float:
     return share(config.epsilon)
 
 
-def share(text: str) -> float:
-    """An epsilon from 2/255 or 0.008; UserError unless it is from one grey level to the whole range."""
-    try:
-        value = Fraction(text.replace(" ", ""))
-    except (ValueError, ZeroDivisionError) as error:
-        raise UserError(f"--epsilon {text} is no number: give a fraction such as 2/255, or 0.008.") from error
-    if not 0 < value <= 1:
-        meant = f" Did you mean {value}/255?" if value in range(2, 256) else ""
-        raise UserError(f"--epsilon is {text}, and must be above 0 and at most 1, the whole range.{meant}")
-    if attacks.grey_levels(float(value)) < 1:
-        raise UserError(f"--epsilon {text} is less than 1/255, one grey level: a saved photo cannot hold it.")
-    return float(value)
-
-
-def lossless(requested: Path | None, name: str) -> Path:
-    """Where a picture goes whose every pixel counts; UserError for a format that would change them."""
-    path = output_path(requested, APP, name)
-    if path.suffix.lower() not in LOSSLESS:
-        raise UserError(
-            f"{path.name} must end in {', '.join(LOSSLESS)}: the attack is a few grey levels strong, and a format that "
-            "does not keep every pixel, such as JPEG, would wipe it out."
-        )
-    return path
-
-
-# ------------------------------------------------------------------------------------------------------- Attack
-
-
-@dataclass(frozen=True)
-class Goal:
-    """What the network shall answer: `label`, or without a target anything else."""
-
-    label: int
-    targeted: bool
-
-    def met(self, logits: np.ndarray) -> bool:
-        """Whether the network has been fooled."""
-        return bool((logits.argmax() == self.label) == self.targeted)
-
-
-def goal_for(classifier: Classifier, photo: np.ndarray, target: str | None) -> Goal:
-    """UserError if the network has no such class, with near ones, or calls the photo that already."""
-    answer = int(classifier.logits_of(photo).argmax())
-    if target is None:
-        return Goal(answer, targeted=False)
-    names, wanted = [plain(label) for label in classifier.labels], plain(target)
-    if wanted not in names:
-        near = suggest(wanted, names) or f" It knows {', '.join(names[:: max(len(names) // 4, 1)])} and so on."
-        raise UserError(f"{classifier.name} has no class {target!r}.{near}")
-    if names[answer] == wanted:
-        raise UserError(f"{classifier.name} calls the photo {wanted} already: choose another --target.")
-    return Goal(names.index(wanted), targeted=True)
-
-
-def plain(label: str) -> str:
-    """Golf_ball as golf ball."""
-    return label.strip().lower().replace("_", " ")
-
-
-def craft(config: Attack, attacker: attacks.Attacker, photo: np.ndarray, goal: Goal) -> np.ndarray:
+def craft(config: Attack, attacker: Attacker, photo: np.ndarray, goal: Goal) -> np.ndarray:
     """The adversarial photo, uint8, in the photo's own size."""
     epsilon, given = share(config.epsilon), (photo[None], np.array([goal.label]))
     if config.attack == "fgsm":
-        return attacker.fgsm(*given, epsilon, targeted=goal.targeted)[0]
+        return fgsm(attacker, *given, epsilon, goal.targeted)[0]
     steps = config.steps or (40 if goal.targeted else 10)
     return attacker.pgd(*given, epsilon, steps, targeted=goal.targeted)[0]
-
-
-@dataclass
-class Saved:
-    """An adversarial photo, read from its file, beside the photo that it was made from."""
-
-    path: Path
-    original: np.ndarray
-    picture: np.ndarray
-    fooled: bool
-
-    @property
-    def change(self) -> np.ndarray:
-        """In grey levels, int16."""
-        return self.picture.astype(np.int16) - self.original
-
-
-def save(path: Path, found: np.ndarray, original: np.ndarray, classifier: Classifier, goal: Goal) -> Saved:
-    """Write an adversarial photo, and judge the file."""
-    save_image(path, found)
-    picture = load_image(path)
-    return Saved(path, original, picture, goal.met(classifier.logits_of(picture)))
 
 
 def attack(config: Attack) -> None:
@@ -199,7 +373,7 @@ def attack(config: Attack) -> None:
         return sweep(config)
     source = config.photo or next(path for path in sample_photos() if path.stem == "coffee")
     photo, sheet = load_image(source), lossless(config.output, f"{source.stem}.png")
-    classifier = find_classifier(config.model, batch=1)
+    classifier = find_classifier(config.model, 1, TRAINED_BY)
     goal, small = goal_for(classifier, photo, config.target), crop_square(photo, classifier.size)
     sizes = [(small, f"-{classifier.size}"), (photo, "")]
     results = []
@@ -207,148 +381,16 @@ def attack(config: Attack) -> None:
         found = craft(config, classifier.attacker_at(original.shape), original, goal)
         path = output_path(sheet.parent, APP, f"{sheet.stem}-adversarial{ending}{sheet.suffix}")
         results.append(save(path, found, original, classifier, goal))
-        assert np.abs(results[-1].change).max() <= attacks.grey_levels(epsilon), f"{path} goes beyond epsilon"
+        assert np.abs(results[-1].change).max() <= grey_levels(epsilon), f"{path} goes beyond epsilon"
         if original is photo and len(results) == 2 and not results[-1].fooled:
             path.unlink()
     best = [result for result in results if result.path.exists()][-1]
-    guesses = judged_terms(classifier, photo, best)
-    save_image(sheet, equation(config, classifier, best, guesses))
-    tell(classifier, results, best, guesses, attacks.noise(small, epsilon))
+    guesses = guesses_of_terms(classifier, photo, best)
+    save_image(sheet, equation(classifier.name, config.attack, config.epsilon, best, guesses))
+    report(classifier, results, best, guesses, noise(small, epsilon))
     print(f"The sheet: {sheet}")
     print(f"Try next: python apps/{APP}.py --attack pgd --target 'golf ball', or: python apps/{APP}.py my_photo.jpg")
 
 
-# -------------------------------------------------------------------------------------------------------- Sheet
-
-
-def magnified(change: np.ndarray) -> np.ndarray:
-    """What was added, stretched to the whole range; grey is nothing."""
-    return np.rint(127.5 + 127.5 / max(np.abs(change).max(), 1) * change).astype(np.uint8)
-
-
-def judged_terms(classifier: Classifier, photo: np.ndarray, saved: Saved) -> list[list[Guess]]:
-    """What the network says of the photo, of the magnified change and of the adversarial photo."""
-    return [classifier.guesses(term) for term in (photo, magnified(saved.change), saved.picture)]
-
-
-def equation(config: Attack, classifier: Classifier, saved: Saved, guesses: list[list[Guess]]) -> np.ndarray:
-    """The sheet: photo + perturbation = adversarial photo, uint8 (H, W, 3)."""
-    height, width, _ = saved.picture.shape
-    middle = "the sign of the gradient" if config.attack == "fgsm" else "the perturbation, magnified"
-    shown = {"the photo": saved.original, middle: magnified(saved.change), "their sum": saved.picture}
-    terms = [
-        Term(title, crop_square(picture, min(height, width)), best, grainy=title == middle)
-        for (title, picture), best in zip(shown.items(), guesses, strict=True)
-    ]
-    factor = f"{share(config.epsilon):.3f}".removeprefix("0")  # .008, as in the paper
-    note = (
-        f"{config.attack.upper()} on {classifier.name}, epsilon {config.epsilon}: "
-        f"in the saved photo, {width} x {height}, "
-        f"no pixel has moved by more than {np.abs(saved.change).max()} of 255 grey levels"
-    )
-    return draw_equation(terms, (f"+ {factor} x", "="), note, proud=saved.fooled)
-
-
-def tell(
-    classifier: Classifier, results: list[Saved], best: Saved, guesses: list[list[Guess]], noisy: np.ndarray
-) -> None:
-    """Say what came of it, with every file."""
-    (before, sure), (after, now), (other, still) = guesses[0][0], guesses[2][0], classifier.guesses(noisy)[0]
-    print(f"{percent(sure)} {before} + perturbation = {percent(now)} {after}, says {classifier.name}.")
-    print(f"Noise as large as that: {percent(still)} {other}.")
-    for saved, size in zip(results, ("the network's size", "the photo's own size"), strict=False):
-        height, width, _ = saved.picture.shape
-        answer, confidence = classifier.guesses(saved.picture)[0]
-        verdict = f"{'fooled' if saved.fooled else 'NOT fooled'} by the saved file, {percent(confidence)} {answer}"
-        print(f"In {size}, {width} x {height}: {verdict}: {saved.path if saved.path.exists() else 'not kept'}")
-    if not best.fooled:
-        print("Neither is enough: try --attack pgd, or a larger --epsilon.")
-
-
-# --------------------------------------------------------------------------------------------- Folders of photos
-
-
-@dataclass
-class Photos:
-    """Photos as a network takes them, and what they show."""
-
-    pictures: np.ndarray
-    """uint8 (n, size, size, 3)."""
-    truth: np.ndarray
-    """Classes of the network, int (n,)."""
-    known: bool
-    """False: nobody says what they show, and the network's own answers count."""
-
-
-def open_photos(source: str, most: int, classifier: Classifier) -> Photos:
-    """Up to `most` photos, spread evenly over a folder or a TFDS data set."""
-    photos = [(crop_square(photo, classifier.size), wnid) for photo, wnid in labelled_photos(source, most)]
-    pictures, wnids = np.stack([picture for picture, _ in photos]), [wnid for _, wnid in photos]
-    if set(wnids) <= set(classifier.wnids):
-        return Photos(pictures, np.array([classifier.wnids.index(wnid) for wnid in wnids]), known=True)
-    return Photos(pictures, classifier.attacker.logits(pictures).argmax(-1), known=False)
-
-
-def judged(classifier: Classifier, photos: Photos) -> str:
-    """A line for a person."""
-    by = "the ImageNet classes in their names" if photos.known else "its own answers to the unchanged photos"
-    return f"{classifier.name} ({len(classifier.labels)} classes): {len(photos.pictures)} photos, judged by {by}."
-
-
-def accuracy(classifier: Classifier, pictures: np.ndarray, truth: np.ndarray) -> float:
-    """In percent; NaN without pictures."""
-    return 100 * float(np.mean(classifier.attacker.logits(pictures).argmax(-1) == truth)) if len(pictures) else np.nan
-
-
-def changed(config: Attack, classifier: Classifier, photos: Photos) -> dict[str, Iterator[np.ndarray]]:
-    """The photos under attack and under noise, for each epsilon of the sweep."""
-    epsilons, given = [k / 255 for k in SWEPT], (photos.pictures, photos.truth)
-    noisy = (attacks.noise(photos.pictures, epsilon) for epsilon in epsilons)
-    if config.attack == "fgsm":
-        return {"FGSM": classifier.attacker.sweep(*given, epsilons), "noise": noisy}
-    steps = config.steps or 10
-    return {f"PGD-{steps}": (classifier.attacker.pgd(*given, epsilon, steps) for epsilon in epsilons), "noise": noisy}
-
-
-def sweep(config: Attack) -> None:
-    """Accuracy against epsilon for a folder of photos, and under noise of the same size, plotted."""
-    path, began_s, curves = lossless(config.output, "sweep.png"), time.perf_counter(), {}
-    defended = [DEFENDED] if saved_models.in_box(DEFENDED) and config.model != DEFENDED else []
-    for name in (config.model, *defended):
-        classifier = find_classifier(name, BATCH)
-        photos = open_photos(str(config.sweep), config.photos, classifier)
-        if name in defended and not photos.known:
-            say(f"{name} is left out: the photos are not all of its {len(classifier.labels)} classes.")
-            continue
-        if not curves:
-            print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT))
-        clean = accuracy(classifier, photos.pictures, photos.truth)
-        for kind, series in changed(config, classifier, photos).items():
-            row = [clean, *(accuracy(classifier, pictures, photos.truth) for pictures in series)]
-            curves[f"{classifier.name}, {kind}"] = (0, *SWEPT), row
-            print(f"{classifier.name + ', ' + kind:42}" + "".join(f"{value:7.1f}" for value in row), flush=True)
-        say(judged(classifier, photos))
-    plot_curves(path, curves, "epsilon, in grey levels of 255", "accuracy in %", f"{len(photos.pictures)} photos")
-    print(f"It took {time.perf_counter() - began_s:.0f} s. The plot: {path}")
-
-
-def evaluate(config: Evaluate) -> None:
-    """How many of the photos that a network names rightly it still names rightly after an attack."""
-    epsilon, pgd = share(config.epsilon), f"PGD-{config.steps}"
-    for row, name in enumerate(config.models):
-        classifier = find_classifier(name, BATCH)
-        photos = open_photos(config.data, config.photos, classifier)
-        right = classifier.attacker.logits(photos.pictures).argmax(-1) == photos.truth
-        pictures, truth = photos.pictures[right], photos.truth[right]
-        cells = [100 * right.mean(), accuracy(classifier, attacks.noise(pictures, epsilon), truth)]
-        cells.append(accuracy(classifier, classifier.attacker.fgsm(pictures, truth, epsilon), truth))
-        cells.append(accuracy(classifier, classifier.attacker.pgd(pictures, truth, epsilon, config.steps), truth))
-        if row == 0:
-            print(f"right: of all photos, in %; then, of those, the share still right at epsilon {config.epsilon}")
-            print(f"{'':32}{'photos':>8}{'right':>8}{'noise':>8}{'FGSM':>8}{pgd:>8}")
-        print(f"{classifier.name:32}{len(right):8}" + "".join(f"{cell:8.1f}" for cell in cells), flush=True)
-        say(judged(classifier, photos))
-
-
 if __name__ == "__main__":
-    cli.run(__doc__, attack, {"evaluate": evaluate})
+    cli.run(__doc__, attack, {"train": train, "evaluate": evaluate})

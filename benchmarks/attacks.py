@@ -5,8 +5,8 @@
 The same model file, the same photos (those that the network names rightly), the same epsilon, loss, step and number of
 steps, no random start, the same batch. The loss is cross-entropy for FGSM, and for PGD the margin between the best
 other class and the label: both peers let their users choose. What comes out is rounded to whole grey levels within
-epsilon and judged by the same code for all. One process at a time, each row in a fresh one, in rounds, so that a slow
-minute of the machine falls on all of them; the time is that of the attack alone, after a first batch that compiles. The
+epsilon and classified by the same code for all. One process at a time, each row in a fresh one, in rounds, so that a
+slow minute falls on all of them; the time is that of the attack alone, after a first batch that compiles. The
 peers run in a virtual environment of their own on the same Keras and TensorFlow; README.md beside this file says how to
 make it.
 """
@@ -33,7 +33,7 @@ import numpy as np
 
 from benchmarks.dqn_throughput import installed, limit_threads, usable_cores
 from shared import cli
-from shared.classifiers.attacks import Attacker, rounded, stride
+from shared.classifiers.attacks import Attacker, rounded, step_length
 from shared.classifiers.classifier import find_classifier
 from shared.console import say
 from shared.errors import UserError, in_range
@@ -160,10 +160,12 @@ def measure(setup: Measure) -> None:
 
 
 def ours(network: Any, setup: Measure) -> Maker:
-    """shared/classifiers/attacks.py, as the app uses it."""
+    """FGSM of apps/fgsm.py and PGD of shared/classifiers/attacks.py."""
+    from apps.fgsm import fgsm
+
     attacker, epsilon = Attacker(network, setup.batch), setup.epsilon / 255
     if setup.attack == "fgsm":
-        return lambda photos, labels: attacker.fgsm(photos, labels, epsilon)
+        return lambda photos, labels: fgsm(attacker, photos, labels, epsilon)
     return lambda photos, labels: attacker.pgd(photos, labels, epsilon, setup.steps)
 
 
@@ -201,7 +203,7 @@ def foolbox(network: Any, setup: Measure) -> Maker:
                 chosen = tf.one_hot(labels.raw, network.output_shape[-1])
                 return lambda photos: ep.astensor(margin(model(photos).raw, chosen))
 
-        step = stride(setup.epsilon, setup.steps)
+        step = step_length(setup.epsilon, setup.steps)
         attack = MarginAttack(abs_stepsize=step, steps=setup.steps, random_start=False)
 
     def make(photos: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -230,7 +232,7 @@ def art(network: Any, setup: Measure) -> Maker:
     if setup.attack == "fgsm":
         attack = FastGradientMethod(classifier, eps_step=setup.epsilon, **rules)
     else:
-        step = stride(setup.epsilon, setup.steps)
+        step = step_length(setup.epsilon, setup.steps)
         attack = ProjectedGradientDescent(classifier, eps_step=step, max_iter=setup.steps, verbose=False, **rules)
     return lambda photos, labels: attack.generate(photos, y=np.eye(network.output_shape[-1])[labels])
 
@@ -273,12 +275,12 @@ def check_peer(python: Path) -> None:
 
 def prepare(config: Compare, folder: Path) -> None:
     """Write the network, logits at its end, and the photos that it names rightly."""
-    from apps import fgsm as app
+    from apps.parts.fgsm.photos import described, open_photos
 
     classifier = find_classifier(config.model, config.batch)
-    photos = app.open_photos(config.data, config.photos, classifier)
+    photos = open_photos(config.data, config.photos, classifier)
     right = classifier.attacker.logits(photos.pictures).argmax(-1) == photos.truth
-    say(f"{app.judged(classifier, photos)} Right: {right.sum()}.")
+    say(f"{described(classifier, photos)} Right: {right.sum()}.")
     if not right.any():
         raise UserError(f"{classifier.name} names none of the photos in {config.data} rightly: there is no attack.")
     classifier.network.save(folder / MODEL)
@@ -317,7 +319,7 @@ def beside(row: Row, rows: list[Row]) -> Row:
 
 
 def remarks(rows: list[Row], config: Compare, load: float) -> Iterator[str]:
-    """What a reader needs to judge the table, and the goals."""
+    """What a reader needs to understand the table, and the goals."""
     first = rows[0].results[0]
     yield f"{config.model}, epsilon {config.epsilon:g}/255, {first['photos']} photos named rightly, float32."
     yield (

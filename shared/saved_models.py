@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).resolve().parents[1] / "saved_models"
 MODEL, CONFIG = "model.keras", "config.json"
-CLASSIFIERS = {"photo_classifier": "train", "photo_classifier_robust": "train --adversarial"}
-"""The models that other apps ask for by name, and how apps/photo_classifier.py makes them."""
 
 _ARCHITECTURE, _WEIGHTS = "config.json", "model.weights.h5"  # inside the .keras archive
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -165,8 +163,6 @@ def _find(path_or_name: str | os.PathLike[str]) -> Path:
         if not (path / MODEL).is_file():
             raise UserError(f"{path} holds no {MODEL}: name a folder that does, or a .keras file.")
         return path / MODEL
-    if how := not path.is_file() and CLASSIFIERS.get(str(path)):
-        raise UserError(f"there is no {path} in the box yet: make one with `python apps/photo_classifier.py {how}`.")
     if not path.is_file():
         names = sorted(folder.name for folder in MODELS.glob("*/") if (folder / MODEL).is_file())
         shipped = f" Shipped models: {', '.join(names)}." if names else ""

@@ -32,8 +32,6 @@ TOO_LONG = {
     "apps/gan_faces.py",
     "apps/image_captioner.py",
     "apps/parts/char_rnn/writer.py:speaker",
-    "apps/photo_classifier.py",
-    "apps/photo_classifier.py:fit",
     "shared/decoding/beam_search.py:_compiled",
     "shared/drawing/bars.py:bar_panel",
     "shared/layers/transformer.py:caption_decoder",

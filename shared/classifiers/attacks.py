@@ -1,7 +1,7 @@
-"""Small changes of photos that mislead a classifier: FGSM, PGD, and noise of the same size to compare them with.
+"""Small changes of photos that mislead a classifier: projected gradient steps, and noise of the same size beside them.
 
     attacker = Attacker(network, batch=25)
-    fooled = attacker.fgsm(photos, labels, epsilon=2 / 255)  # uint8, each pixel at most 2 grey levels away
+    fooled = attacker.pgd(photos, labels, epsilon=2 / 255)  # uint8, each pixel at most 2 grey levels away
     right = attacker.logits(fooled).argmax(-1) == labels
 
 Photos are RGB pixels 0..255, (n, height, width, 3), uint8 or float32. The network takes such batches as float32 and
@@ -9,13 +9,12 @@ gives logits (n, classes): behind a softmax, confident answers have no gradient,
 `epsilon` is the largest change of any pixel, as a share of the whole range 0..255.
 
 Backends round differently, and must not give different pictures for it. So a value whose gradient is next to nothing
-moves in proportion, not by its sign (FAINT), and `without_kinks` makes the gradient itself continuous.
+moves in proportion, not by its sign (`steady_sign`), and `without_kinks` makes the gradient itself continuous.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,65 +24,59 @@ from shared.training.inference import in_batches
 if TYPE_CHECKING:
     import keras
 
+Loss = Callable[[Any, Any], Any]  # logits (batch, classes), labels (batch,) -> losses (batch,), in keras.ops
+
 FAINT = 0.1  # of a photo's mean gradient; to first order, moving less there costs at most FAINT / 4 of the whole effect
 BEND = 1e-3  # half the width of a ReLU's bend, in units of its input
 
 
-class Attacker:
-    """Attacks on one network, compiled once for batches of one size; what is left of the last batch is padded.
+def margin(logits: Any, labels: Any) -> Any:
+    """How far the best other class is ahead of the label (Carlini & Wagner 2017, arXiv:1608.04644).
 
-    The attacks return uint8 photos, or with `uint8=False` float32 ones. `targeted` ones lead to `labels`, the others
-    away from them. A `seed` begins at a random place within epsilon instead of at the photo.
+    To raise it is a stronger attack than to raise the cross-entropy, whose gradient goes to many classes that never
+    win.
+    """
+    from keras import ops
+
+    chosen = ops.one_hot(labels, logits.shape[-1])
+    return ops.max(logits - 1e9 * chosen, axis=-1) - ops.sum(logits * chosen, axis=-1)
+
+
+class Attacker:
+    """The gradient of any loss for the photos of one network, and projected steps along its sign.
+
+    Each loss is compiled once, for batches of one size; what is left of the last batch is padded.
     """
 
     def __init__(self, network: keras.Model, batch: int = 25):
-        from keras import ops
+        from shared.training.steps import compile_step
 
-        from shared.training.steps import compile_step, input_gradient
-
-        def loss(photos: Any, labels: Any, best: Callable) -> Any:
-            logits = ops.cast(network(photos, training=False), "float32")
-            chosen = ops.one_hot(labels, logits.shape[-1])
-            return ops.sum(best(logits - 1e9 * chosen, axis=-1) - ops.sum(logits * chosen, axis=-1))
-
-        def uphill(photos: Any, labels: Any, best: Callable) -> Any:
-            gradient = input_gradient(lambda x: loss(x, labels, best), photos)[1]
-            faint = FAINT * ops.mean(ops.abs(gradient), axis=(1, 2, 3), keepdims=True)
-            return ops.clip(gradient / ops.maximum(faint, 1e-30), -1.0, 1.0)
-
-        self.batch = batch
+        self.network, self.batch = network, batch
         self._infer = compile_step(lambda photos: network(photos, training=False), network)
-        # The gradient of cross-entropy is (1 - p) times this one's, p the probability of the label: the same sign, but
-        # where the network is sure, cross-entropy's vanishes in float32.
-        self._uphill = compile_step(partial(uphill, best=ops.logsumexp), network)
-        self._past = compile_step(partial(uphill, best=ops.max), network)  # past the label goes the best other class
+        self._gradients: dict[Loss, Callable] = {}
 
     def logits(self, photos: np.ndarray) -> np.ndarray:
         """The network's answers, float32 (n, classes)."""
         return self._batched(self._infer, photos).astype(np.float32)
 
-    def sign(self, photos: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """The sign of the gradient of the cross-entropy with `labels`, float32 in the shape of `photos`.
+    def gradient(self, loss: Loss, photos: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """The gradient of each photo's loss for its pixels, float32 in the shape of `photos`."""
+        return self._batched(self._compiled(loss), photos, np.asarray(labels, np.int32))
 
-        Between -1 and 1 where the gradient is below FAINT of its mean over the photo.
-        """
-        return self._batched(self._uphill, photos, np.asarray(labels, np.int32))
+    def _compiled(self, loss: Loss) -> Callable[..., np.ndarray]:
+        from keras import ops
 
-    def fgsm(self, photos: np.ndarray, labels: np.ndarray, epsilon: float, **options: Any) -> np.ndarray:
-        """Fast gradient sign method: one step as long as it may be (Goodfellow et al. 2015, arXiv:1412.6572).
+        from shared.training.steps import compile_step, input_gradient
 
-        From a random start the step is 1.25 epsilon (Wong et al. 2020, arXiv:2001.03994). Options as in `pgd`.
-        """
-        step = epsilon if options.get("seed") is None else 1.25 * epsilon
-        return self.pgd(photos, labels, epsilon, steps=1, step=step, margin=False, **options)
+        def gradient(photos: Any, labels: Any) -> Any:
+            def total(x: Any) -> Any:
+                return ops.sum(loss(ops.cast(self.network(x, training=False), "float32"), labels))
 
-    def sweep(
-        self, photos: np.ndarray, labels: np.ndarray, epsilons: Sequence[float], targeted: bool = False
-    ) -> Iterator[np.ndarray]:
-        """`fgsm` for each epsilon in turn, uint8, all from one gradient."""
-        signs = self.sign(photos, labels) * (-1 if targeted else 1)
-        for epsilon in epsilons:
-            yield shifted(photos, signs, epsilon)
+            return input_gradient(total, photos)[1]
+
+        if loss not in self._gradients:
+            self._gradients[loss] = compile_step(gradient, self.network)
+        return lambda *batch: np.asarray(self._gradients[loss](*batch))
 
     def pgd(
         self,
@@ -94,26 +87,29 @@ class Attacker:
         step: float | None = None,
         targeted: bool = False,
         seed: int | None = None,
-        uint8: bool = True,
-        margin: bool = True,
+        loss: Loss = margin,
     ) -> np.ndarray:
         """Projected gradient descent: many small steps, none beyond epsilon (Madry et al. 2018, arXiv:1706.06083).
 
         Args:
-            step: length of one, in epsilon's unit; by default `stride`.
-            margin: bring the best other class past the label (Carlini & Wagner 2017, arXiv:1608.04644), which is
-                stronger than raising the cross-entropy, whose gradient goes to many classes that never win.
+            step: length of one, in epsilon's unit; by default `step_length`.
+            targeted: lead to `labels`, down the loss, and not away from them.
+            seed: begin at a random place within epsilon instead of at the photo.
+            loss: what the steps raise.
+
+        Returns:
+            Photos in whole grey levels, uint8.
         """
-        length = 255 * (stride(epsilon, steps) if step is None else step) * (-1 if targeted else 1)
-        uphill = self._past if margin else self._uphill
+        length = 255 * (step_length(epsilon, steps) if step is None else step) * (-1 if targeted else 1)
+        gradient = self._compiled(loss)
         rng = None if seed is None else np.random.default_rng(seed)
 
         def walk(x: np.ndarray, labels: np.ndarray) -> np.ndarray:
             low, high = np.maximum(x - 255 * epsilon, 0), np.minimum(x + 255 * epsilon, 255)
             at = x if rng is None else rng.uniform(low, high).astype(np.float32)
             for _ in range(steps):
-                at = np.clip(at + np.float32(length) * np.asarray(uphill(at, labels)), low, high, dtype=np.float32)
-            return rounded(at, x, epsilon) if uint8 else at
+                at = np.clip(at + np.float32(length) * steady_sign(gradient(at, labels)), low, high, dtype=np.float32)
+            return rounded(at, x, epsilon)
 
         return self._batched(walk, photos, np.asarray(labels, np.int32))
 
@@ -122,9 +118,15 @@ class Attacker:
         return in_batches(lambda x, *rest: work(x.astype(np.float32), *rest), self.batch, photos, *more)
 
 
-def stride(epsilon: float, steps: int) -> float:
+def step_length(epsilon: float, steps: int) -> float:
     """How long a step of PGD is: 2.5 epsilon in all for up to ten of them, as in the paper; more of them go further."""
     return 2.5 * epsilon / min(steps, 10)
+
+
+def steady_sign(gradient: np.ndarray) -> np.ndarray:
+    """The sign of photos' gradients; between -1 and 1 where one is below FAINT of its mean over the photo."""
+    faint = FAINT * np.abs(gradient).mean((1, 2, 3), keepdims=True)
+    return np.clip(gradient / np.maximum(faint, 1e-30), -1, 1)
 
 
 def without_kinks(network: keras.Model) -> keras.Model:
@@ -149,13 +151,8 @@ def without_kinks(network: keras.Model) -> keras.Model:
 
 
 def noise(photos: np.ndarray, epsilon: float, seed: int = 0) -> np.ndarray:
-    """Move every pixel by epsilon, up or down by chance: as large a change as `fgsm` makes, uint8."""
+    """Move every pixel by epsilon, up or down by chance: as large a change as an attack makes, uint8."""
     signs = np.random.default_rng(seed).integers(0, 2, photos.shape, dtype=np.int8) * 2 - 1
-    return shifted(photos, signs, epsilon)
-
-
-def shifted(photos: np.ndarray, signs: np.ndarray, epsilon: float) -> np.ndarray:
-    """`photos` + epsilon * `signs`, uint8."""
     return rounded(photos + np.float32(255 * epsilon) * signs, photos, epsilon)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -62,18 +63,21 @@ class Classifier:
         return Attacker(keras.Model(photo, without_kinks(self.network)(seen)), batch=1)
 
 
-def find_classifier(name: str, batch: int) -> Classifier:
+def find_classifier(name: str, batch: int, trained_by: Mapping[str, str] | None = None) -> Classifier:
     """A network by a name in saved_models, a path, or a name in keras.applications.
 
     Args:
         batch: photos that are attacked at a time.
+        trained_by: commands that make the models of these names, for the sentence about one that is missing.
 
     Raises:
         UserError: there is none of that name, its weights cannot be downloaded, or it is not a classifier of photos
             with a gradient.
     """
     path = Path(name)
-    if path.suffix or path.exists() or name in saved_models.CLASSIFIERS or saved_models.in_box(name):
+    if trained_by and name in trained_by and not (path.exists() or saved_models.in_box(name)):
+        raise UserError(f"there is no {name} in the box yet: train it with `{trained_by[name]}`.")
+    if path.suffix or path.exists() or saved_models.in_box(name):
         network, config = saved_models.load(name)
     else:
         network, config = _published(name)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,25 +14,32 @@ from PIL import Image
 from apps import fgsm as app
 from shared import saved_models
 from shared.classifiers import attacks
+from shared.classifiers.attacks import Attacker
 from shared.classifiers.classifier import find_classifier
 from shared.data.images import crop_square, load_image, sample_photos
+from shared.data.photo_sets import load_and_split, open_train_splits
 from shared.drawing.pictures import save_image
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
+from tests.apps.small_imagenet import CLASSES, TINTS, TINY, shrink, tinted_photos, validation
+from tests.parity_worker import BACKENDS, build, results
+from tests.scenarios.photo_classifier import tiny
+from tests.shared.classifiers import networks
+from tests.shared.classifiers.networks import SHAPE, cross_entropy, photos, sign_of
 
 ROOT = Path(__file__).parents[2]
 SIZE = 16
 LABELS, WNIDS = ["tench", "golf ball", "church"], ["n01440764", "n03445777", "n03028079"]
-TINTS = np.array([(190, 90, 90), (90, 190, 90), (90, 90, 190)])  # of the three classes
+COLOURS = np.array([(190, 90, 90), (90, 190, 90), (90, 90, 190)])  # of the three classes
 
-COMMAND = Command(app, "attack")
+COMMAND = Command(app, "attack", ("Loading ", "Training on "))
 main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 
 
 def tinted(kind: int, height: int = SIZE, width: int = SIZE, seed: int = 0) -> np.ndarray:
     """A photo of that class: its colour, with a little texture."""
     texture = np.random.default_rng(seed).normal(0, 8, (height, width, 3))
-    return np.clip(np.rint(TINTS[kind] + texture), 0, 255).astype(np.uint8)
+    return np.clip(np.rint(COLOURS[kind] + texture), 0, 255).astype(np.uint8)
 
 
 def network(texture: float):
@@ -86,6 +95,88 @@ def change(path: Path, original: np.ndarray) -> int:
     return int(np.abs(load_image(path).astype(int) - original).max())
 
 
+# --------------------------------------------------------------------------------------------------- the method
+
+
+@pytest.fixture(scope="module")
+def linear():
+    return networks.linear()
+
+
+@pytest.fixture(scope="module")
+def curved():
+    return networks.curved()
+
+
+@pytest.mark.parametrize("targeted", [False, True])
+def test_fgsm_moves_every_pixel_along_the_gradient(linear, targeted):
+    network, towards_one = linear
+    x, labels = photos(4), np.array([0, 1, 1, 0])
+    found = app.fgsm(Attacker(network, batch=4), x, labels, 2 / 255, targeted)
+    away = np.where((labels == 0) != targeted, 1, -1)[:, None, None, None]
+    expected = np.clip(x.astype(int) + np.rint(2 * away * sign_of(towards_one)).astype(int), 0, 255)
+    assert found.dtype == np.uint8
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_confident_answers_still_have_a_gradient(linear):
+    network, towards_one = linear
+    keras = import_keras()
+    sure = keras.Sequential([keras.Input(SHAPE), network, keras.layers.Rescaling(100.0)])
+    x, attacker = np.full((1, *SHAPE), 128, np.uint8), Attacker(sure, batch=1)
+    logits = attacker.logits(x)[0]
+    label = int(logits.argmax())
+    assert abs(logits[1] - logits[0]) > 105, "the other class's probability is 0 in float32"
+    sign = app.gradient_sign(attacker, x, [label])[0]
+    np.testing.assert_allclose(sign, sign_of(towards_one) * (1 if label == 0 else -1), atol=1e-3)
+
+
+def test_the_sign_is_that_of_cross_entropy(curved):
+    from keras import ops
+
+    def cross_entropy(logits, labels):
+        return ops.sparse_categorical_crossentropy(labels, logits, from_logits=True)
+
+    attacker, x, labels = Attacker(curved, batch=5), photos(), np.array([0, 1, 2, 3, 0])
+    expected = np.stack([sign_of(gradient) for gradient in attacker.gradient(cross_entropy, x, labels)])
+    np.testing.assert_allclose(app.gradient_sign(attacker, x, labels), expected, atol=1e-3)
+    assert (np.abs(expected) == 1).mean() > 0.85, "nearly everywhere it is the sign"
+
+
+def test_where_there_is_no_gradient_nothing_moves():
+    network, _ = networks.linear()
+    kernel, bias = network.layers[-1].get_weights()
+    network.layers[-1].set_weights([np.zeros_like(kernel), bias])
+    np.testing.assert_array_equal(app.fgsm(Attacker(network, batch=2), photos(2), [0, 1], 2 / 255), photos(2))
+
+
+def test_a_sweep_is_fgsm_for_each_epsilon_from_one_gradient(curved, monkeypatch):
+    attacker, x, labels = Attacker(curved, batch=2), photos(), np.array([0, 1, 2, 3, 0])
+    expected = [app.fgsm(attacker, x, labels, level / 255) for level in app.SWEPT]
+    gradients, real = [], attacker.gradient
+    monkeypatch.setattr(attacker, "gradient", lambda *given: gradients.append(1) or real(*given))
+    found = app.attacked(app.Attack(), attacker, app.Photos(x, labels, known=True))
+    np.testing.assert_array_equal(list(found["FGSM"]), expected)
+    assert len(gradients) == 1
+
+
+def test_fgsm_is_one_step_of_pgd_as_long_as_epsilon(curved):
+    attacker, x, labels = Attacker(curved, batch=5), photos(), np.array([0, 1, 2, 3, 0])
+    one_step = attacker.pgd(x, labels, 4 / 255, steps=1, step=4 / 255, loss=app.log_odds)
+    np.testing.assert_array_equal(one_step, app.fgsm(attacker, x, labels, 4 / 255))
+
+
+def test_pgd_finds_more_than_fgsm_and_fgsm_more_than_noise(curved):
+    attacker, x = Attacker(curved, batch=20), photos(40, seed=3)
+    labels = attacker.logits(x).argmax(-1)
+    noisy, fooled = attacks.noise(x, 16 / 255), app.fgsm(attacker, x, labels, 16 / 255)
+    pictures = x, noisy, fooled, attacker.pgd(x, labels, 16 / 255, steps=20)
+    clean, noisy, fgsm, pgd = (cross_entropy(attacker, picture, labels).mean() for picture in pictures)
+    assert fgsm > noisy + 0.1
+    assert fgsm > clean + 0.1
+    assert pgd > fgsm + 0.01
+
+
 # ---------------------------------------------------------------------------------------------------- one photo
 
 
@@ -111,7 +202,9 @@ def test_the_saved_photos_fool_the_network_and_keep_within_epsilon(capsys, photo
 
 def test_the_equation_shows_the_photo_and_what_was_saved(capsys, photo, monkeypatch):
     drawn = []
-    monkeypatch.setattr(app, "draw_equation", lambda *given, **more: drawn.append((given, more)) or tinted(0))
+    monkeypatch.setattr(
+        "apps.parts.fgsm.sheet.draw_equation", lambda *given, **more: drawn.append((given, more)) or tinted(0)
+    )
     text_of(capsys, photo, "-o", "out.png")
     ((terms, signs, note), more) = drawn[0]
     before, saved = (crop_square(load_image(path), 20) for path in (photo, "out-adversarial.png"))
@@ -228,7 +321,7 @@ def test_a_sweep_tells_noise_attack_and_defence_apart(capsys, folder):
     assert attacked[2] <= 12.5
     assert noisy[1:6] == [87.5] * 5
     assert defended[4] == 87.5
-    assert err.count("judged by the ImageNet classes in their names") == 2
+    assert err.count("labelled by the ImageNet classes in their names") == 2
     assert load_image("plot.png").shape == (450, 800, 3)
 
 
@@ -242,7 +335,7 @@ def test_without_classes_the_networks_own_answers_count(capsys, tmp_path):
     rows = rows_of(out)
     assert list(rows) == ["photo_classifier, FGSM", "photo_classifier, noise"]
     assert rows["photo_classifier, FGSM"][0] == 100
-    assert "3 photos, judged by its own answers to the unchanged photos" in err
+    assert "3 photos, labelled by its own answers to the unchanged photos" in err
     assert f"{app.DEFENDED} is left out" in err
     assert Path("outputs/fgsm/sweep.png").is_file()
 
@@ -279,17 +372,168 @@ def test_evaluate_where_no_photo_is_named_rightly(capsys, tmp_path):
 def test_a_sweep_by_hand(folder):
     """The table's numbers, worked out here photo by photo."""
     classifier, config = find_classifier(app.UNDEFENDED, 3), app.Attack()
-    photos = app.open_photos(str(folder), 100, classifier)
-    found = [app.accuracy(classifier, x, photos.truth) for x in app.changed(config, classifier, photos)["FGSM"]]
+    photos, attacker = app.open_photos(str(folder), 100, classifier), classifier.attacker
+    found = [app.accuracy(attacker, x, photos.truth) for x in app.attacked(config, attacker, photos)["FGSM"]]
     expected = []
     for level in app.SWEPT:
         right = 0
         for path in folder.iterdir():
             truth = WNIDS.index(path.name.split("_")[0])
-            picture = classifier.attacker.fgsm(load_image(path)[None], [truth], level / 255)
-            right += classifier.attacker.logits(picture)[0].argmax() == truth
+            picture = app.fgsm(attacker, load_image(path)[None], [truth], level / 255)
+            right += attacker.logits(picture)[0].argmax() == truth
         expected.append(100 * right / 8)
     assert found == pytest.approx(expected)
+
+
+# ------------------------------------------------------------------------------------------ adversarial training
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small_world():
+    """A tiny network in the place of MobileNetV2, with weights that nobody downloads, for six classes."""
+    with pytest.MonkeyPatch.context() as patch:
+        shrink(patch, app)
+        yield
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    return tinted_photos(tmp_path_factory.mktemp("data") / "tinted")
+
+
+@pytest.fixture(scope="module")
+def robust(tmp_path_factory, data) -> Path:
+    """A run under attack."""
+    run = tmp_path_factory.mktemp("runs") / "robust"
+    assert main("train", "--data", data, "--run", run, *TINY, "--epochs", 6) == 0
+    return run
+
+
+def test_a_network_for_other_classes_keeps_what_imagenet_knows_of_them():
+    *features, kernel, bias = build(tiny(32, 6)).get_weights()
+    network, labels = app.pretrained(32, ["n00000005", "pets", "n00000001"])
+    assert labels == ["class 5", "pets", "class 1"]
+    *ours, our_kernel, our_bias = network.get_weights()
+    for one, other in zip(ours, features, strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_allclose(our_kernel[:, [0, 2]], kernel[:, [5, 1]])
+    np.testing.assert_allclose(our_bias, [bias[5], 0, bias[1]])
+    assert 0.3 < our_kernel[:, 1].std() / kernel.std() < 3
+
+
+def test_batchnorm_statistics_are_learned():
+    keras = import_keras()
+    network = build(tiny(32, 6))
+    learner = app.under_attack(network, app.Train())
+    learner.compile(keras.optimizers.SGD(0.1), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    before = [v.numpy() for v in network.non_trainable_variables]
+    labels = np.ones(4, "int32")
+    learner.fit((np.zeros((4, 32, 32, 3), np.uint8), labels), labels, batch_size=4, verbose=0)
+    assert any((a != b.numpy()).any() for a, b in zip(before, network.non_trainable_variables, strict=True))
+
+
+@pytest.mark.slow
+def test_both_backends_learn_alike():
+    found = [results(backend)["fgsm_trains_under_attack"] for backend in BACKENDS]
+    for outcome in found:
+        assert isinstance(outcome, dict), outcome
+        assert outcome["loss"][-1] < 0.95 * outcome["loss"][0]
+    np.testing.assert_allclose(found[0]["loss"], found[1]["loss"], rtol=1e-2)  # each has its own random starts
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_fast_fgsm(backend):
+    found = results(backend)["fast_fgsm"]
+    assert isinstance(found, dict), found
+    assert found["most"] == pytest.approx(4, abs=1e-3)
+    assert found["range"] == [0, 255]
+    assert 0.5 < found["at the edge"] < 0.95, "1.25 epsilon from a place within epsilon: five of eight at the edge"
+    assert found["noise"] == [pytest.approx(4, abs=0.1), pytest.approx(2, abs=0.1)]
+    assert found["new noise"] > 1
+    clean, noisy, hit = found["loss"]
+    assert hit > clean + 3 * abs(noisy - clean)
+    assert found["network"][0] == found["network"][1], "the attack leaves BatchNorm's statistics alone"
+
+
+def test_a_run_under_attack_learns_its_classes(robust):
+    assert min(validation(robust)) < 0.1
+    config = json.loads((robust / "config.json").read_text(encoding="utf-8"))
+    assert config["wnids"] == sorted(TINTS)
+    assert config["labels"] == ["class 2", "class 4", "pets"]
+    assert (config["epsilon"], config["epoch"] > 0) == ("4/255", True)
+    model = import_keras().saving.load_model(robust / "model.keras", safe_mode=True)
+    assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 3))
+    pixels = np.full((1, 32, 32, 3), TINTS["n00000004"], np.uint8) + np.uint8(40)
+    for photo in (pixels, pixels.astype("float32")):
+        assert np.asarray(model(photo)).argmax() == 1
+
+
+def test_the_saved_network_is_the_one_that_was_validated(robust, data):
+    held_out = load_and_split(open_train_splits(str(data)), 24, seed=1)[1]
+    network, _ = saved_models.load(robust)
+    _, pgd = app.robustness(Attacker(network, 8), held_out.squares(32), held_out.labels, 4 / 255)
+    assert 1 - pgd / 100 == pytest.approx(min(validation(robust)), abs=0.05)
+
+
+def test_resuming_equals_no_interruption(tmp_path, data, monkeypatch):
+    words = ["train", "--data", data, *TINY, "--epochs", 3]
+    assert main(*words, "--run", "whole") == 0
+    calls, real = [], app.robustness
+
+    def interrupted(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    monkeypatch.setattr(app, "robustness", interrupted)
+    assert main(*words, "--run", "parts") == 130
+    monkeypatch.setattr(app, "robustness", real)
+    assert main("train", "--resume", "--run", "parts") == 0
+    last = [max((tmp_path / run / "checkpoints").iterdir()) / "arrays.npz" for run in ("whole", "parts")]
+    with np.load(last[0]) as whole, np.load(last[1]) as parts:
+        assert set(whole) == set(parts)
+        for name in whole:
+            np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
+    assert validation(tmp_path / "whole") == validation(tmp_path / "parts")
+
+
+def test_catastrophic_overfitting_is_told(tmp_path, data, monkeypatch, capsys):
+    found = iter([(40, 0), (60, 50), (80, 10)])  # undefended yet, defended, overfitted
+    monkeypatch.setattr(app, "robustness", lambda *arguments: next(found))
+    assert main("train", "--data", data, "--run", "run", *TINY, "--epochs", 3) == 0
+    assert capsys.readouterr().err.count("Catastrophic overfitting") == 1
+    assert json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["epoch"] == 2
+
+
+def test_all_choose_among_the_same_classes_and_all_photos_count(tmp_path, robust, data, capsys):
+    saved_models.save(build(tiny(32, 6)), tmp_path / "undefended", {"labels": CLASSES[0], "wnids": CLASSES[1]})
+    for name in ("n00000002", "n00000004"):  # the names of pets tell no class
+        shutil.copytree(data / "train" / name, tmp_path / "photos" / name)
+    config = json.loads((robust / "config.json").read_text(encoding="utf-8"))
+    saved_models.save(saved_models.load(robust)[0], tmp_path / "robust", config | {"wnids": [*CLASSES[1][2:5]]})
+    words = ["--data", "photos", "--models", "undefended", "robust", "--classes-of", "robust", "--epsilon", "4/255"]
+    out = text_of(capsys, "evaluate", *words)
+    rows, files = rows_of(out), sorted((tmp_path / "photos").rglob("*/*.png"))
+    assert list(rows) == ["undefended", "robust"]
+    assert "of all photos of 3 classes" in out
+    pictures = np.stack([crop_square(load_image(path), 32) for path in files])
+    truth = np.array([("n00000002", "n00000003", "n00000004").index(path.parent.name) for path in files])
+    for name, columns in (("undefended", [2, 3, 4]), ("robust", [0, 1, 2])):
+        network = saved_models.load(tmp_path / name)[0]
+        few = import_keras().ops.take(network.output, columns, axis=-1)
+        attacker = Attacker(import_keras().Model(network.input, few), 32)
+        expected = [60, app.accuracy(attacker, pictures, truth)]
+        expected.append(app.accuracy(attacker, attacks.noise(pictures, 4 / 255), truth))
+        expected += app.robustness(attacker, pictures, truth, 4 / 255)
+        assert rows[name] == pytest.approx(expected, abs=0.06), name
+
+
+def test_a_comparison_with_a_network_of_other_classes(robust, data, capsys):
+    words = ["evaluate", "--models", robust, "--data", data / "train", "--classes-of", app.UNDEFENDED]
+    assert main(*map(str, words)) == 2
+    assert "robust has no class n01440764" in capsys.readouterr().err
 
 
 # --------------------------------------------------------------------------------------------------- wrong inputs
@@ -330,11 +574,19 @@ def no_network(monkeypatch):
         ("good.png -o text.png/out.png", "cannot write text.png.out.png"),
         ("--sweep folder -o out.jpeg", "out.jpeg must end in .png"),
         ("evaluate --data folder --epsilon 0", "--epsilon is 0"),
+        ("train --data nowhere!", "There is no file or folder nowhere!"),
+        ("train --data flat --held-out 1 --batch 1", "flat has no classes to learn"),
+        ("train --data pets,flat --held-out 1 --batch 1", "pets,flat has no classes to learn"),
+        ("train --data pets --epsilon 0", "--epsilon is 0"),
+        ("train --data pets --epsilon=-4/255", "--epsilon is -4/255"),
     ],
 )
 def test_a_wrong_input_is_one_sentence_at_once(capsys, tmp_path, no_network, words, said):
     save_image(tmp_path / "good.png", tinted(0))
     (tmp_path / "folder").mkdir()
+    for name in ("flat/1.png", "flat/2.png", *(f"pets/{pet}/{n}.png" for pet in ("cats", "dogs") for n in range(5))):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        save_image(tmp_path / name, tinted(0))
     (tmp_path / "text.png").write_text("no picture", encoding="utf-8")
     (tmp_path / "cut.png").write_bytes((tmp_path / "good.png").read_bytes()[:300])
     before = sorted(tmp_path.rglob("*"))
@@ -367,8 +619,12 @@ def test_folders_without_photos(capsys, tmp_path):
 
 def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
-    for words in ((), ("--model", app.DEFENDED), ("evaluate", "--data", tmp_path)):
-        assert "in the box yet: make one with `python apps/photo_classifier.py train" in sentence(capsys, *words)
+    for words, how in (
+        ((), "python apps/photo_classifier.py train"),
+        (("--model", app.DEFENDED), "python apps/fgsm.py train"),
+        (("evaluate", "--classes-of", app.DEFENDED), "python apps/fgsm.py train"),
+    ):
+        assert f"in the box yet: train it with `{how}`" in sentence(capsys, *words)
 
 
 def test_help_does_not_wait_for_keras(tmp_path):

@@ -377,7 +377,7 @@ def test_without_a_classifier_or_a_model_in_the_box(monkeypatch, tmp_path, photo
     monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     assert "train one with `python apps/gan_faces.py train`" in sentence(capsys)
     said = sentence(capsys, "evaluate", "--model", trained, "--data", photos)
-    assert "there is no photo_classifier in the box yet" in said
+    assert "there is no model photo_classifier." in said
 
 
 def test_training_is_validated_by_the_shipped_classifier_if_there_is_one(monkeypatch, classifier):

@@ -19,6 +19,7 @@ def small_network():
 @scenario
 def adversarial_photos() -> dict:
     """What the attacks add to photos, at the network's size and through the resize of a larger photo."""
+    from apps.fgsm import fgsm
     from shared.classifiers.attacks import Attacker
     from shared.classifiers.classifier import Classifier
 
@@ -29,10 +30,10 @@ def adversarial_photos() -> dict:
     attacker = Attacker(network, batch=2)
     classifier = Classifier("small", network, [], [], attacker)
     found = {
-        "fgsm": (photos, attacker.fgsm(photos, labels, 3 / 255)),
-        "targeted": (photos, attacker.fgsm(photos, labels, 3 / 255, targeted=True)),
+        "fgsm": (photos, fgsm(attacker, photos, labels, 3 / 255)),
+        "targeted": (photos, fgsm(attacker, photos, labels, 3 / 255, targeted=True)),
         "pgd": (photos, attacker.pgd(photos, labels, 3 / 255, steps=3)),
-        "own size": (large, classifier.attacker_at(large.shape[1:]).fgsm(large, labels[:1], 3 / 255)),
+        "own size": (large, fgsm(classifier.attacker_at(large.shape[1:]), large, labels[:1], 3 / 255)),
     }
     return {name: (after.astype(int) - before).tolist() for name, (before, after) in found.items()}
 
@@ -40,6 +41,7 @@ def adversarial_photos() -> dict:
 @scenario
 def shipped_network_is_attacked() -> dict:
     """FGSM on a photo, as the app makes it: what it adds, in hexadecimal (128 is nothing), by size and epsilon."""
+    from apps.fgsm import gradient_sign, moved
     from shared.classifiers.classifier import find_classifier
     from shared.data.images import crop_square, load_image, sample_photos
 
@@ -47,8 +49,8 @@ def shipped_network_is_attacked() -> dict:
     photo = load_image(next(path for path in sample_photos() if path.stem == "chelsea"))
     label, found = [int(classifier.logits_of(photo).argmax())], {}
     for original in (crop_square(photo, classifier.size), photo):
-        attacker = classifier.attacker_at(original.shape)
-        for levels, after in zip((2, 4), attacker.sweep(original[None], label, [2 / 255, 4 / 255]), strict=True):
-            change = (128 + after[0].astype(int) - original).astype(np.uint8)
-            found[f"{len(original)} pixels, {levels}"] = change.tobytes().hex()
+        direction = gradient_sign(classifier.attacker_at(original.shape), original[None], label)
+        for levels in (2, 4):
+            change = 128 + moved(original[None], direction, levels / 255)[0].astype(int) - original
+            found[f"{len(original)} pixels, {levels}"] = change.astype(np.uint8).tobytes().hex()
     return found

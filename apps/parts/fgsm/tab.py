@@ -3,6 +3,8 @@
 import gradio as gr
 
 from apps import fgsm
+from apps.parts.fgsm.inputs import goal_for
+from apps.parts.fgsm.sheet import equation, guesses_of_terms, save
 from shared import tabs
 from shared.classifiers.classifier import find_classifier
 from shared.data.images import crop_square
@@ -12,7 +14,9 @@ TITLE, POSITION = "Fool", 40
 
 def show() -> None:
     """Lay out the tab."""
-    classifier_of = tabs.load_once(fgsm.UNDEFENDED, lambda name=fgsm.UNDEFENDED: find_classifier(name, batch=1))
+    classifier_of = tabs.load_once(
+        fgsm.UNDEFENDED, lambda name=fgsm.UNDEFENDED: find_classifier(name, 1, fgsm.TRAINED_BY)
+    )
     with gr.Row():
         with gr.Column():
             photo, sample = tabs.photo_input("coffee")
@@ -32,10 +36,11 @@ def show() -> None:
         config = fgsm.Attack(epsilon=f"{round(levels)}/255", attack=method, target=wanted)
         fgsm.checked(config)
         classifier = classifier_of(model)
-        goal, small = fgsm.goal_for(classifier, photo, config.target), crop_square(photo, classifier.size)
+        goal, small = goal_for(classifier, photo, config.target), crop_square(photo, classifier.size)
         found = fgsm.craft(config, classifier.attacker, small, goal)
-        saved = fgsm.save(tabs.new_file("adversarial.png"), found, small, classifier, goal)
-        return fgsm.equation(config, classifier, saved, fgsm.judged_terms(classifier, photo, saved)), str(saved.path)
+        saved = save(tabs.new_file("adversarial.png"), found, small, classifier, goal)
+        guesses = guesses_of_terms(classifier, photo, saved)
+        return equation(classifier.name, method, config.epsilon, saved, guesses), str(saved.path)
 
     given, results = [photo, levels, method, target, model], [sheet, adversarial]
     triggers = [start.click, photo.upload, levels.input, method.input, target.submit, model.input]

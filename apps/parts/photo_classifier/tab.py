@@ -2,7 +2,7 @@
 
 import gradio as gr
 
-from apps.photo_classifier import APP, ROBUST
+from apps.photo_classifier import APP, ROBUST, TRAINED_BY
 from shared import tabs
 from shared.classifiers.classifier import find_classifier
 
@@ -11,7 +11,7 @@ TITLE, POSITION = "Recognise", 30
 
 def show() -> None:
     """Lay out the tab."""
-    classifier_of = tabs.load_once(APP, lambda name=APP: find_classifier(name, batch=1))
+    classifier_of = tabs.load_once(APP, lambda name=APP: find_classifier(name, 1, TRAINED_BY))
     with gr.Row():
         with gr.Column():
             photo, sample = tabs.photo_input("chelsea")

@@ -1,0 +1,72 @@
+"""What a person may ask for: how large a change, which wrong answer, and a file that holds every pixel."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+
+from shared.classifiers.attacks import grey_levels
+from shared.classifiers.classifier import Classifier
+from shared.errors import UserError, suggest
+from shared.files import output_path
+
+LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
+
+
+def share(text: str) -> float:
+    """An epsilon from 2/255 or 0.008; UserError unless it is from one grey level to the whole range."""
+    try:
+        value = Fraction(text.replace(" ", ""))
+    except (ValueError, ZeroDivisionError) as error:
+        raise UserError(f"--epsilon {text} is no number: give a fraction such as 2/255, or 0.008.") from error
+    if not 0 < value <= 1:
+        meant = f" Did you mean {value}/255?" if value in range(2, 256) else ""
+        raise UserError(f"--epsilon is {text}, and must be above 0 and at most 1, the whole range.{meant}")
+    if grey_levels(float(value)) < 1:
+        raise UserError(f"--epsilon {text} is less than 1/255, one grey level: a saved photo cannot hold it.")
+    return float(value)
+
+
+def lossless(requested: Path | None, name: str) -> Path:
+    """Where a picture goes whose every pixel counts; UserError for a format that would change them."""
+    path = output_path(requested, "fgsm", name)
+    if path.suffix.lower() not in LOSSLESS:
+        raise UserError(
+            f"{path.name} must end in {', '.join(LOSSLESS)}: the attack is a few grey levels strong, and a format that "
+            "does not keep every pixel, such as JPEG, would wipe it out."
+        )
+    return path
+
+
+@dataclass(frozen=True)
+class Goal:
+    """What the classifier shall answer: `label`, or without a target anything else."""
+
+    label: int
+    targeted: bool
+
+    def met(self, logits: np.ndarray) -> bool:
+        """Whether the classifier has been fooled."""
+        return bool((logits.argmax() == self.label) == self.targeted)
+
+
+def goal_for(classifier: Classifier, photo: np.ndarray, target: str | None) -> Goal:
+    """UserError if the classifier has no such class, with near ones, or calls the photo that already."""
+    answer = int(classifier.logits_of(photo).argmax())
+    if target is None:
+        return Goal(answer, targeted=False)
+    names, wanted = [_plain(label) for label in classifier.labels], _plain(target)
+    if wanted not in names:
+        near = suggest(wanted, names) or f" It knows {', '.join(names[:: max(len(names) // 4, 1)])} and so on."
+        raise UserError(f"{classifier.name} has no class {target!r}.{near}")
+    if names[answer] == wanted:
+        raise UserError(f"{classifier.name} calls the photo {wanted} already: choose another --target.")
+    return Goal(names.index(wanted), targeted=True)
+
+
+def _plain(label: str) -> str:
+    """Golf_ball as golf ball."""
+    return label.strip().lower().replace("_", " ")
