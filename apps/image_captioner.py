@@ -1,24 +1,24 @@
-"""A sentence for every photo: a network looks at it and says what is going on.
+"""A sentence for every photo: a network looks at the photo and writes what is going on.
 
-    python apps/image_captioner.py                         captions the photos that come with the libraries used here
-    python apps/image_captioner.py PHOTO FOLDER --attention    yours; and where it looked for each word
-    python apps/image_captioner.py PHOTO --samples 5       other sentences, by chance
-    python apps/image_captioner.py train --data flickr8k   learns from photos and captions; --quick for minutes
-    python apps/image_captioner.py evaluate --data flickr8k    recomputes the numbers of the model card
+    python apps/image_captioner.py                           captions the sample photos of scikit-image and Matplotlib
+    python apps/image_captioner.py PHOTO FOLDER --attention  captions yours, and draws where it looked for each word
+    python apps/image_captioner.py PHOTO --samples 5         writes other captions, at random
+    python apps/image_captioner.py train --data flickr8k     learns from photos and captions; --quick takes minutes
+    python apps/image_captioner.py evaluate --data flickr8k  recomputes the numbers of the model card
 
-Method: attention to cells of the photo while writing (Xu et al. 2015, "Show, attend and tell", arXiv:1502.03044), with
-a transformer (Vaswani et al. 2017, arXiv:1706.03762) on MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381). First it
-learns to write about ImageNet's features, which are computed once; then all of it learns, eyes included. The sentences
-come from a beam search; the best network by CIDEr (Vedantam et al. 2015, arXiv:1411.5726), not by loss, is kept.
+Method: attention to the cells of a photo while writing (Xu et al. 2015, "Show, attend and tell", arXiv:1502.03044),
+with a transformer (Vaswani et al. 2017, arXiv:1706.03762) as the decoder and MobileNetV2 (Sandler et al. 2018,
+arXiv:1801.04381) as the encoder. The first stage trains the decoder on the features of the ImageNet encoder, which are
+computed once; the second stage trains both. Captions come from a beam search. The epoch with the best CIDEr (Vedantam
+et al. 2015, arXiv:1411.5726) is saved, not the one with the lowest loss.
 Measured results, with hardware and time, are in saved_models/image_captioner/README.md.
 """
 
 from __future__ import annotations
 
-import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -29,18 +29,19 @@ import numpy as np
 import tyro
 
 from apps.parts.image_captioner import metrics
-from apps.parts.image_captioner.captions import Captioned, Lesson, View, lessons, read_captions, read_photos
+from apps.parts.image_captioner.captions import CaptionedPhoto, read_captions, read_photos, save_captions
 from apps.parts.image_captioner.sheets import attention_sheet, caption_sheet
+from apps.parts.image_captioner.training_data import CaptionIds, stored_features, training_batches
 from shared import cli, saved_models, settings
 from shared.console import JsonKeys, finish_batch, print_answers, say
 from shared.data.images import load_each, named_files, random_crop, resize, sample_photos, spread
-from shared.data.vocabulary import PAD, Vocabulary
-from shared.decoding.captioner import Caption, Captioner
+from shared.data.vocabulary import PAD, START, Vocabulary
+from shared.decoding.captioner import Captioner, load_captioner
 from shared.drawing import pictures
 from shared.errors import UserError
-from shared.files import output_path, write_atomically
-from shared.layers.mobilenet import freeze, mobilenet
-from shared.layers.transformer import caption_decoder
+from shared.files import output_path
+from shared.layers.mobilenet import freeze_lower_blocks, mobilenet
+from shared.layers.transformer import BlockConfig, embed, packed_rows, token_table, transformer_block
 from shared.settings import Precision, Range, Seed, Settings, Training
 from shared.training.optimizers import adamw
 from shared.training.runtime import import_keras
@@ -50,7 +51,6 @@ if TYPE_CHECKING:
 
 APP = "image_captioner"
 PACKED = 72  # ids in the row of a photo's captions: Flickr8k's five have 59 on average
-LENGTH_WEIGHT = 0.7
 JSON_KEYS = JsonKeys("captions", "text", "score")
 
 
@@ -59,31 +59,31 @@ JSON_KEYS = JsonKeys("captions", "text", "score")
 
 @dataclass
 class Describe(Settings):
-    """Say what is on photos, and save a sheet of them with their captions."""
+    """Write a caption for each photo, and save a sheet of photos and captions."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Picture files, and folders of them; by default those that come with scikit-image and Matplotlib."""
+    """Picture files, and folders of them; by default the sample photos of scikit-image and Matplotlib."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """A file for the sheet."""
+    """A file for the sheet of photos and captions."""
     beams: Annotated[int, Range(1, 100)] = 3
-    """Captions that the search follows at a time; 1 takes the likeliest word each time."""
+    """Captions that the beam search follows at a time; 1 takes the likeliest word each time."""
     samples: Annotated[int, Range(0, 100)] = 0
-    """Write so many captions by chance instead."""
+    """Write this many random captions of each photo instead."""
     temperature: Annotated[float | None, Range(0.01, 100)] = None
-    """Of chance: 1 is what was learned, higher is bolder; by default 0.7. Given alone, it asks for one sample."""
+    """Temperature of random captions, by default 0.7: higher is bolder. Given alone, it asks for one sample."""
     attention: bool = False
-    """Also save, for each photo, a sheet of where the network looked for each word."""
+    """Also save, for each photo, a sheet that shows where the network looked for each word."""
     seed: Seed = 0
-    """Of chance."""
+    """Seed of the random captions."""
     json: bool = False
     """Print JSON instead of a table."""
 
 
 @dataclass
 class Train(Training):
-    """Learn to caption photos; the best network by CIDEr is kept in RUN/model.keras."""
+    """Learn to caption photos; the epoch with the best CIDEr is saved as RUN/model.keras."""
 
     QUICK: ClassVar = {"photos": 1500, "epochs": 8, "whole_epochs": 0, "held_out": 200}
 
@@ -92,47 +92,47 @@ class Train(Training):
     data: Path = Path("flickr8k")
     """A folder in Flickr8k's published form: photos, captions.txt, lists of the splits. TFDS has no such data set."""
     photos: Annotated[int, Range(0, 2**31)] = 0
-    """Learn from so many photos only; 0 for all."""
+    """Number of photos to learn from; 0 for all."""
     size: Annotated[int, Range(32, 1024)] = 192
     """Side of the photos that the network takes, in pixels."""
     epochs: Annotated[int, Range(1, 100_000)] = 9
     """Passes over the photos in the first stage, whose features are computed once."""
     whole_epochs: Annotated[int, Range(0, 2**31)] = 7
-    """Passes in the second stage, in which the eyes learn, too; 0 for none."""
+    """Passes in the second stage, which trains the encoder, too; 0 for none."""
     frozen_blocks: Annotated[int, Range(0, 16)] = 6
-    """MobileNetV2's blocks, of 16, that stay as they are even then."""
+    """How many of MobileNetV2's 16 blocks stay frozen in the second stage."""
     batch: Annotated[int, Range(1, 100_000)] = 32
-    """Photos in a step, each with all its captions."""
+    """Photos in a batch, each with all its captions."""
     learning_rate: Annotated[float, Range(1e-9, 1)] = 1e-3
-    """AdamW's step size after the warm-up, in the first stage; it falls to zero along a cosine."""
+    """AdamW's learning rate in the first stage: after a warm-up it falls to zero along a cosine."""
     whole_rate: Annotated[float, Range(1e-9, 1)] = 1.5e-4
-    """The same in the second stage."""
+    """Learning rate of the second stage, with the same schedule."""
     units: Annotated[int, Range(1, 100_000)] = 256
     """Size of a word's vector."""
     layers: Annotated[int, Range(1, 100_000)] = 2
     """Blocks of the transformer."""
     heads: Annotated[int, Range(1, 100_000)] = 4
-    """Of each attention."""
+    """Heads of each attention layer."""
     hidden: Annotated[int, Range(1, 100_000)] = 512
     """Size between the two dense layers of a block."""
     longest: Annotated[int, Range(3, PACKED)] = 24
-    """Words of a caption, its end included."""
+    """Most words of a caption, its end included."""
     least: Annotated[int, Range(1, 100_000)] = 5
-    """How often a word must occur to be learned."""
+    """How often a word must occur in the captions to be in the vocabulary."""
     dropout: Annotated[float, Range(0, 0.9)] = 0.3
-    """Share of features, and of what each part of a block adds, left out in training."""
+    """Share of the features, and of what each part of a block adds, that is left out in training."""
     smoothing: Annotated[float, Range(0, 0.9)] = 0.1
-    """Share of the probability that a word's target gives to all others."""
+    """Label smoothing: the share of a target's probability that is spread over all words."""
     weight_decay: Annotated[float, Range(0, 1)] = 0.05
-    """AdamW's, of everything but biases."""
+    """AdamW's weight decay, of everything but biases."""
     average: Annotated[float, Range(1e-9, 1)] = 0.05
-    """Share of a stage over which the weights are averaged."""
+    """Share of a stage's steps over which the weights are averaged."""
     scale: Annotated[float, Range(0.01, 1)] = 0.7
-    """The smallest share of a photo's area that a crop may have, in the second stage."""
+    """Smallest share of a photo's area that a random crop keeps, in the second stage."""
     held_out: Annotated[int, Range(1, 100_000)] = 500
-    """Photos of the validation split to choose the best epoch by."""
+    """Number of photos of the validation split that choose the best epoch."""
     precision: Precision = "auto"
-    """Of the transformer; the eyes are float32, which is the fastest for them on CPUs."""
+    """Precision of the transformer; the encoder is float32, which is its fastest on CPUs."""
 
 
 @dataclass
@@ -142,15 +142,15 @@ class Evaluate(Settings):
     data: Path = Path("flickr8k")
     """A folder in Flickr8k's published form: photos, captions.txt, and lists of the splits."""
     split: str = "test"
-    """Which of its parts: train, validation, test or all."""
+    """Which split: train, validation, test or all."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     beams: Annotated[tuple[int, ...], Range(1, 100)] = (1, 3, 5)
-    """Widths of the search to measure; the captions of the second one, if there is one, are shown."""
+    """Beam widths to measure; the captions of the second width, if there is one, are printed."""
     limit: Annotated[int, Range(0, 10_000_000)] = 0
-    """The first so many photos only; 0 for all."""
+    """Number of photos, the first ones of the split; 0 for all."""
     shown: Annotated[int, Range(0, 10_000_000)] = 100
-    """How many captions to print, unselected: of the first photos."""
+    """Number of captions to print, unselected: those of the first photos."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """A JSON file for all captions."""
 
@@ -159,23 +159,17 @@ class Evaluate(Settings):
 
 
 def caption_network(words: int, config: Train, pretrained: bool, dtype: str = "float32") -> keras.Model:
-    """[photo uint8 (batch, size, size, 3), ids int32 (batch, time)] -> logits (batch, time, words) of what follows."""
+    """[photo uint8 (batch, size, size, 3), ids int32 (batch, time)] -> logits (batch, time, words) of the next."""
     import keras
 
     photo = keras.Input((config.size, config.size, 3), dtype="uint8", name="photo")
     ids = keras.Input((None,), dtype="int32", name="ids")
-    eyes = encoder(config.size, pretrained)
-    writer = decoder_for(words, eyes.output_shape[-1], config, dtype)
-    return keras.Model([photo, ids], writer([eyes(photo), ids]), name=APP)
+    encoder = photo_encoder(config.size, pretrained)
+    decoder = caption_decoder(words, encoder.output_shape[-1], config, dtype)
+    return keras.Model([photo, ids], decoder([encoder(photo), ids]), name=APP)
 
 
-def decoder_for(words: int, features: int, config: Train, dtype: str = "float32") -> keras.Model:
-    """The part that writes, [features, ids] -> logits."""
-    sizes = {"size": config.units, "layers": config.layers, "heads": config.heads, "hidden": config.hidden}
-    return caption_decoder(words, features, **sizes, longest=config.longest, dropout=config.dropout, dtype=dtype)
-
-
-def encoder(size: int, pretrained: bool) -> keras.Model:
+def photo_encoder(size: int, pretrained: bool) -> keras.Model:
     """MobileNetV2 without its classifier: photo uint8 -> features (batch, cells, 1280), with ImageNet's weights."""
     import keras
 
@@ -186,177 +180,173 @@ def encoder(size: int, pretrained: bool) -> keras.Model:
     return keras.Model(photo, cells, name="encoder")
 
 
-def load(model: Path | None) -> Captioner:
-    """A saved network, ready to be asked; UserError if it is not one of this app's."""
-    network, record = saved_models.load_for(APP, model)
-    known = record.get("vocabulary")
-    if isinstance(known, list) and network.name == APP:
-        vocabulary = Vocabulary(map(str, known))
-        if network.output_shape[-1] == len(vocabulary):
-            return Captioner(network, vocabulary)
-    raise UserError(f"{model} is not a network that this app trained, with its vocabulary in config.json.")
+def caption_decoder(words: int, features: int, config: Train, dtype: str = "float32") -> keras.Model:
+    """[features float32 (batch, cells, features), ids int32 (batch, time)] -> logits (batch, time, words)."""
+    import keras
+    from keras import layers
+
+    blocks = BlockConfig(config.units, config.heads, config.hidden, config.dropout, dtype)
+    photo = keras.Input((None, features), dtype="float32", name="features")
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    cells = layers.Dense(config.units, name="cells", dtype=dtype)(layers.Dropout(config.dropout, dtype=dtype)(photo))
+    memory = layers.LayerNormalization(name="memory", dtype=dtype)(cells)  # (batch, cells, units)
+    # A row of ids holds all captions of a photo, one behind the other.
+    mask, positions = packed_rows(ids, START, config.longest)
+    table = token_table(words, blocks)
+    x = embed(ids, positions, table, blocks)  # (batch, time, units)
+    for n in range(config.layers):
+        x = transformer_block(n, x, mask, blocks, memory)
+    x = layers.LayerNormalization(name="norm", dtype=dtype)(x)
+    return keras.Model([photo, ids], table(x, reverse=True), name="decoder")
+
+
+# ---------------------------------------------------------------------------------------------------------- Data
+
+
+def checked(config: Train) -> tuple[Train, list[CaptionedPhoto], list[CaptionedPhoto]]:
+    """The settings to train with, the photos to learn from and those to validate with, not read yet; or a UserError."""
+    config = settings.resumed(config)
+    if config.units % config.heads:
+        raise UserError(f"--units is {config.units}, and must be a multiple of --heads, {config.heads}.")
+    training, validation = read_captions(config.data, "train", "validation")
+    training = training[: config.photos or None]
+    validation = [validation[n] for n in spread(len(validation), config.held_out)]
+    if len(training) < config.batch:
+        raise UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
+    return settings.begin(config), training, validation
 
 
 # ------------------------------------------------------------------------------------------------------ Training
 
 
-def checked(config: Train) -> tuple[Train, list[Captioned], list[Captioned]]:
-    """The settings to train with, the photos to learn from and those to judge by, not read yet; or a UserError."""
-    config = settings.resumed(config)
-    if config.units % config.heads:
-        raise UserError(f"--units is {config.units}, and must be a multiple of --heads, {config.heads}.")
-    learned, held = read_captions(config.data, "train", "validation")
-    learned, held = learned[: config.photos or None], [held[n] for n in spread(len(held), config.held_out)]
-    if len(learned) < config.batch:
-        raise UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
-    return settings.begin(config), learned, held
+def smoothed_cross_entropy(smoothing: float) -> Callable[[Any, Any], Any]:
+    """Cross entropy with smoothed labels (Szegedy et al. 2015, arXiv:1512.00567), its mean over words, not padding."""
 
-
-def loss_with(smoothing: float) -> Callable[[Any, Any], Any]:
-    """Cross entropy with smoothed targets (Szegedy et al. 2015, arXiv:1512.00567), its mean over words, not padding."""
-
-    def loss(following: Any, logits: Any) -> Any:  # (batch, time), (batch, time, words)
+    def loss(targets: Any, logits: Any) -> Any:  # (batch, time), (batch, time, words)
         from keras import ops
 
-        logits, following = ops.cast(logits, "float32"), ops.cast(following, "int32")
-        taught = ops.cast(following != PAD, "float32")
-        entropy = ops.sparse_categorical_crossentropy(following, logits, from_logits=True)
-        even = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)
-        return ((1 - smoothing) * entropy + smoothing * even) * taught / ops.mean(taught)
+        logits = ops.cast(logits, "float32")
+        targets = ops.cast(targets, "int32")
+        is_word = ops.cast(targets != PAD, "float32")
+        entropy = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
+        even = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)  # cross entropy of all words alike
+        return ((1 - smoothing) * entropy + smoothing * even) * is_word / ops.mean(is_word)
 
     return loss
 
 
 @dataclass
-class Course:
-    """What both stages of the training share."""
+class CaptionTraining:
+    """The two stages of the training, and the best score of both."""
 
     config: Train
     captioner: Captioner
-    """The network that is judged and kept; a stage's learner is another one, with the same weights."""
-    lessons: list[Lesson]
+    """The network that is validated and saved; each stage trains a copy, whose transformer has another precision."""
+    precision: str
+    captions: list[CaptionIds]
+    """Those of each photo to learn from."""
     cider: metrics.Cider
-    """Of the photos held out."""
+    """Compares captions of the validation photos with what people wrote."""
     best: float = float("-inf")
-    """CIDEr so far."""
 
-    def stage(
-        self, learner: keras.Model, view: View, look: Callable[[], np.ndarray], folder: Path, epochs: int, rate: float
-    ) -> float:
-        """Train `learner` on views; `look` copies it to the captioner and gives features to judge by. Gives CIDEr."""
+    def train_decoder(self, photos: np.ndarray, validation_photos: np.ndarray) -> None:
+        """The first stage: the encoder stays as it is, so that each photo and its mirror image are encoded once."""
+        config, captioner = self.config, self.captioner
+        features = stored_features(photos, captioner, config.run / "features.npy")
+        validation_features = captioner.encode(validation_photos)
+        decoder = caption_decoder(len(captioner.vocabulary), features.shape[-1], config, self.precision)
+        decoder.set_weights(captioner.decoder.get_weights())
+
+        def input_of(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
+            return features[n, int(mirrored)].astype(np.float32)
+
+        def encode() -> np.ndarray:
+            captioner.decoder.set_weights(decoder.get_weights())
+            return validation_features
+
+        self._fit(decoder, input_of, encode, config.run, config.epochs, config.learning_rate)
+
+    def train_all(self, photos: np.ndarray, validation_photos: np.ndarray) -> None:
+        """The second stage: from the best of the first, the encoder learns, too, from crops of the photos."""
+        config, captioner = self.config, self.captioner
+        saved_models.start_from(captioner.network, config.run)
+        network = caption_network(len(captioner.vocabulary), config, pretrained=False, dtype=self.precision)
+        network.set_weights(captioner.network.get_weights())
+        freeze_lower_blocks(network.get_layer("encoder"), config.frozen_blocks)
+
+        def input_of(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
+            crop = random_crop(photos[n], config.scale, rng, mirror=False)
+            return resize(crop[:, ::-1] if mirrored else crop, config.size, config.size)
+
+        def encode() -> np.ndarray:
+            captioner.network.set_weights(network.get_weights())
+            return captioner.encode(validation_photos)
+
+        self._fit(network, input_of, encode, config.run / "whole", config.whole_epochs, config.whole_rate)
+
+    def _fit(self, network: Any, input_of: Callable, encode: Callable, folder: Path, epochs: int, rate: float) -> None:
+        """Train a network; `encode` copies its weights to the captioner, and gives the validation photos' features."""
         from shared.training import fit_loop
 
-        config, steps = self.config, len(self.lessons) // self.config.batch
+        config, steps = self.config, len(self.captions) // self.config.batch
         optimizer = adamw(epochs * steps, rate, config.weight_decay, config.average)
-        learner.compile(optimizer, loss_with(config.smoothing))
+        network.compile(optimizer, smoothed_cross_entropy(config.smoothing))
 
         def batches(epoch: int) -> Any:
             rows = {"batch": config.batch, "length": PACKED, "longest": config.longest, "seed": config.seed}
-            return lessons(view, self.lessons, **rows, epoch=epoch)
+            return training_batches(input_of, self.captions, **rows, epoch=epoch)
 
         def validate() -> float:
-            captions = [best.words for best, *_ in self.captioner.write(look(), beams=1)]
+            captions = [best.words for best, *_ in self.captioner.write(encode(), beams=1)]
             print("", *(" ".join(captions[n]) for n in spread(len(captions), 4)), sep="\n  ")
             return self.cider.mean(captions)
 
         def save_best(epoch: int, cider: float) -> None:
-            if cider >= self.best:
+            if cider >= self.best:  # of both stages
                 self.best = cider
-                record = {"epoch": epoch, "cider": cider, "vocabulary": self.captioner.vocabulary.known}
+                record = {"epoch": epoch, "cider": cider, "vocabulary": self.captioner.vocabulary.words}
                 saved_models.save(self.captioner.network, config.run, asdict(config) | record)
 
-        course = {"epochs": epochs, "steps": steps, "metric": "cider", "resume": config.resume}
-        self.best = max(self.best, fit_loop.fit(learner, batches, validate, save_best, folder, **course))
-        return self.best
+        options = {"epochs": epochs, "steps": steps, "metric": "cider", "resume": config.resume}
+        self.best = max(self.best, fit_loop.fit(network, batches, validate, save_best, folder, **options))
 
 
-def fit(
-    config: Train, vocabulary: Vocabulary, learned: Sequence[Captioned], held: Sequence[Captioned], kind: str
-) -> float:
-    """The training itself, with the transformer in precision `kind`; returns the best CIDEr."""
-    photos, learned = read_photos(learned, config.size)
-    judged, held = read_photos(held, config.size)
+def fit(config: Train, training: list[CaptionedPhoto], validation: list[CaptionedPhoto], precision: str) -> float:
+    """Train in both stages, the transformer in this precision; returns the best CIDEr."""
+    vocabulary = Vocabulary.of((words for photo in training for words in photo.captions), config.least)
+    photos, training = read_photos(training, config.size)
+    validation_photos, validation = read_photos(validation, config.size)
     captioner = Captioner(caption_network(len(vocabulary), config, pretrained=config.init is None), vocabulary)
     if config.init:
-        if load(config.init).vocabulary.known != vocabulary.known:
+        if load_captioner(config.init).vocabulary.words != vocabulary.words:
             raise UserError(f"{config.init} knows other words than {config.data} has: train without --init.")
         saved_models.start_from(captioner.network, config.init)
-    taught = [Lesson.of(photo.captions, vocabulary) for photo in learned]
-    course = Course(config, captioner, taught, metrics.Cider([photo.captions for photo in held]))
+    ids = [CaptionIds.of(photo.captions, vocabulary) for photo in training]
+    cider = metrics.Cider([photo.captions for photo in validation])
+    stages = CaptionTraining(config, captioner, precision, ids, cider)
     say(
-        f"{len(learned):,} photos to learn from, {len(vocabulary):,} words; "
-        f"{captioner.network.count_params():,} parameters, {captioner.decoder.count_params():,} of them to write."
+        f"{len(training):,} photos to learn from, {len(vocabulary):,} words; "
+        f"{captioner.network.count_params():,} parameters, {captioner.decoder.count_params():,} of them in the decoder."
     )
-    best = write_about_features(course, photos, judged, kind)
-    return look_and_write(course, photos, judged, kind) if config.whole_epochs else best
-
-
-def write_about_features(course: Course, photos: np.ndarray, judged: np.ndarray, kind: str) -> float:
-    """The first stage: the eyes stay as they are, so that they look at each photo, and at its mirror image, once."""
-    config, captioner = course.config, course.captioner
-    features, seen = features_of(photos, captioner, config.run / "features.npy"), captioner.look(judged)
-    learner = decoder_for(len(captioner.vocabulary), features.shape[-1], config, kind)
-    learner.set_weights(captioner.decoder.get_weights())
-
-    def view(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
-        return features[n, int(mirrored)].astype(np.float32)
-
-    def look() -> np.ndarray:
-        captioner.decoder.set_weights(learner.get_weights())
-        return seen
-
-    return course.stage(learner, view, look, config.run, config.epochs, config.learning_rate)
-
-
-def look_and_write(course: Course, photos: np.ndarray, judged: np.ndarray, kind: str) -> float:
-    """The second stage: from the best of the first, all of the network learns, from crops of the photos."""
-    config, captioner = course.config, course.captioner
-    saved_models.start_from(captioner.network, config.run)
-    learner = caption_network(len(captioner.vocabulary), config, pretrained=False, dtype=kind)
-    learner.set_weights(captioner.network.get_weights())
-    freeze(learner.get_layer("encoder"), config.frozen_blocks)
-
-    def view(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
-        crop = random_crop(photos[n], config.scale, rng, mirror=False)
-        return resize(crop[:, ::-1] if mirrored else crop, config.size, config.size)
-
-    def look() -> np.ndarray:
-        captioner.network.set_weights(learner.get_weights())
-        return captioner.look(judged)
-
-    return course.stage(learner, view, look, config.run / "whole", config.whole_epochs, config.whole_rate)
-
-
-def features_of(photos: np.ndarray, captioner: Captioner, file: Path) -> np.ndarray:
-    """Of each photo and its mirror image, float16 (photos, 2, cells, features), computed once and kept in a file."""
-    shape = len(photos), 2, *captioner.encoder.output_shape[1:]
-    if file.is_file() and (features := np.load(file, mmap_mode="r", allow_pickle=False)).shape == shape:
-        return features
-    say(f"Looking at {len(photos):,} photos and their mirror images ...")
-    with write_atomically(file) as temporary:
-        features = np.lib.format.open_memmap(temporary, "w+", np.float16, shape)
-        for start in range(0, len(photos), 500):
-            part = photos[start : start + 500]
-            features[start : start + 500, 0] = captioner.look(part)
-            features[start : start + 500, 1] = captioner.look(part[:, :, ::-1])
-            say(f"{start + len(part):,} of {len(photos):,} photos")
-        features.flush()
-    return np.load(file, mmap_mode="r", allow_pickle=False)
+    stages.train_decoder(photos, validation_photos)
+    if config.whole_epochs:
+        stages.train_all(photos, validation_photos)
+    return stages.best
 
 
 def train(config: Train) -> None:
     """Learn to caption photos; Ctrl-C saves, --resume goes on."""
-    config, learned, held = checked(config)
-    vocabulary = Vocabulary.of((words for photo in learned for words in photo.captions), config.least)
+    config, training, validation = checked(config)
     import_keras()
     from shared.training import devices
 
-    with devices.setup(config.seed, config.precision) as device, devices.setup(None, "float32"):  # but the transformer
+    # The encoder is float32 in any case; only the transformer takes the device's precision.
+    with devices.setup(config.seed, config.precision) as device, devices.setup(None, "float32"):
         say(f"Training on {device.description}.")
-        best = fit(config, vocabulary, learned, held, device.precision)
+        best = fit(config, training, validation, device.precision)
     (config.run / "features.npy").unlink(missing_ok=True)
     print(f"Best CIDEr, greedy, on photos held out: {best:.1f}. The model and its curve are in {config.run}.")
-    print(f"Let it describe yours: python apps/{APP}.py PHOTO --model {config.run}")
+    print(f"Try it on your photo: python apps/{APP}.py PHOTO --model {config.run}")
 
 
 # ---------------------------------------------------------------------------------------------------- Evaluation
@@ -364,91 +354,52 @@ def train(config: Train) -> None:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers, and print captions that nobody selected."""
-    found, learned = read_captions(config.data, config.split, "train")
-    found, known = found[: config.limit or None], {words for photo in learned for words in photo.captions}
-    path, captioner = output_path(config.output, APP, f"captions-{config.split}.json"), load(config.model)
-    photos, found = read_photos(found, captioner.size)
+    found, training = read_captions(config.data, config.split, "train")
+    known = {words for photo in training for words in photo.captions}
+    path = output_path(config.output, APP, f"captions-{config.split}.json")
+    captioner = load_captioner(config.model)
+    photos, found = read_photos(found[: config.limit or None], captioner.size)
     print(f"{captioner.network.count_params():,} parameters; {len(found):,} photos of the {config.split} split")
-    written, references = {}, [photo.captions for photo in found]
+    captions, references = {}, [photo.captions for photo in found]
     for beams in config.beams:
-        pace, captions = measured(captioner, photos, beams)
-        words = [caption.words for caption in captions]
-        written[beams] = captions
-        shares = {"distinct": len(set(words)) / len(words), "copied": np.mean([each in known for each in words])}
-        numbers = " ".join(f"{name} {value:.2f}," for name, value in metrics.evaluate(words, references).items())
-        print(
-            f"beams {beams}: {numbers} {shares['distinct']:.1%} distinct, {shares['copied']:.1%} as in training, ",
-            end="",
-        )
-        print(f"{np.mean([len(each) for each in words]):.1f} words, {pace:.1f} captions/s")
-    save_captions(path, found, written)
-    shown = written[config.beams[min(1, len(config.beams) - 1)]]
+        captioner.write(captioner.encode(photos[: captioner.batch]), beams)  # compiles
+        began_s = time.perf_counter()
+        captions[beams] = [best for best, *_ in captioner.write(captioner.encode(photos), beams)]
+        per_second = len(photos) / (time.perf_counter() - began_s)
+        scores = metrics.summary([caption.words for caption in captions[beams]], references, known)
+        print(f"beams {beams}: {scores}, {per_second:.1f} captions/s")
+    save_captions(path, found, captions)
+    shown = captions[config.beams[min(1, len(config.beams) - 1)]]
     for photo, caption in list(zip(found, shown, strict=True))[: config.shown]:
         print(f"{photo.path.stem}: {caption.text}")
     print(f"All captions: {path}")
-
-
-def measured(captioner: Captioner, photos: np.ndarray, beams: int) -> tuple[float, list[Caption]]:
-    """Captions a second, from pixels, once compiled; and the captions."""
-    captioner.write(captioner.look(photos[: captioner.batch]), beams, LENGTH_WEIGHT)  # compiles
-    began_s = time.perf_counter()
-    captions = [best for best, *_ in captioner.write(captioner.look(photos), beams, LENGTH_WEIGHT)]
-    return len(photos) / (time.perf_counter() - began_s), captions
-
-
-def save_captions(path: Path, found: Sequence[Captioned], written: dict[int, list[Caption]]) -> None:
-    """Write all captions of all searches, with what people said, as JSON."""
-    rows = [
-        {
-            "photo": photo.path.name,
-            "captions": {f"beams {beams}": captions[n].text for beams, captions in written.items()},
-            "references": [" ".join(words) for words in photo.captions],
-        }
-        for n, photo in enumerate(found)
-    ]
-    with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 # ---------------------------------------------------------------------------------------------------------- Demo
 
 
 def describe(config: Describe) -> None:
-    """Say what is on photos, and draw a sheet."""
-    heat = 0.7 if config.temperature is None else config.temperature
+    """Caption photos, and draw a sheet of them."""
     path = output_path(config.output, APP, "captions.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos())
-    captioner = load(config.model)
-    seen = captioner.look(np.stack([captioner.squeezed(photo) for photo in photos]))
+    captioner = load_captioner(config.model)
+    features = captioner.encode(np.stack([captioner.resized(photo) for photo in photos]))
     if config.samples or config.temperature is not None:
-        captions = captioner.draw(seen, config.samples or 1, heat, config.seed)
+        captions = captioner.sample(features, config.samples or 1, config.temperature or 0.7, config.seed)
     else:
-        captions = [found[:1] for found in captioner.write(seen, config.beams, LENGTH_WEIGHT)]
-    # a caption's score is the probability of a word, on average
+        captions = [found[:1] for found in captioner.write(features, config.beams)]
+    # A caption's score is the probability of a word in it, on average.
     print_answers(files, [[(each.text, each.score) for each in found] for found in captions], JSON_KEYS, config.json)
-    texts = [found[0].text for found in captions]
-    pictures.save_photo_sheet(
-        path, caption_sheet(photos[: pictures.SHEET_PHOTOS], texts[: pictures.SHEET_PHOTOS]), len(files)
-    )
+    first = [found[0] for found in captions]
+    shown = [caption.text for caption in first[: pictures.SHEET_PHOTOS]]
+    pictures.save_photo_sheet(path, caption_sheet(photos[: len(shown)], shown), len(files))
     if config.attention:
-        save_attention(path, captioner, files, photos, seen, captions)
+        for file, photo, cells, caption in zip(files, photos, features, first, strict=True):
+            sheet = output_path(path.parent, APP, f"{file.stem}-attention.png")
+            pictures.save_image(sheet, attention_sheet(photo, caption.words, captioner.attention(cells, caption)))
+            say(f"Where it looked on {file.name}: {sheet}")
     next_step = f"python apps/{APP}.py YOUR_PHOTO.jpg --attention, or --samples 5 --temperature 1"
     finish_batch(broken, len(files) + len(broken), "cannot be read", next_step)
-
-
-def save_attention(
-    path: Path,
-    captioner: Captioner,
-    files: Sequence[Path],
-    photos: Sequence[np.ndarray],
-    seen: np.ndarray,
-    captions: Any,
-) -> None:
-    """A sheet for each photo, beside `path`: where the network looked for each word of the first caption."""
-    for file, photo, features, (caption, *_) in zip(files, photos, seen, captions, strict=True):
-        sheet = output_path(path.parent, APP, f"{file.stem}-attention.png")
-        pictures.save_image(sheet, attention_sheet(photo, caption.words, captioner.attention(features, caption)))
-        say(f"Where it looked on {file.name}: {sheet}")
 
 
 if __name__ == "__main__":

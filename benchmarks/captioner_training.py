@@ -6,7 +6,7 @@ Two rows, each in a fresh process, one after the other, each with the same minut
 the same photos (computed once; time for that counts for neither): the app's first stage with its recipe, and the model
 and the loop of the Keras example "Image captioning" (examples/vision/image_captioning.py: one encoder block and
 one decoder block of 512, a vocabulary of 10,000, five optimizer steps for the five captions, `model.fit`), which
-everybody starts from. Both are judged by the same code: CIDEr-D on the test split, greedy, and ours by a beam search of
+everybody starts from. The same code evaluates both: CIDEr-D on the test split, greedy, and ours by a beam search of
 3, too; captions per second from features, compiled where the code compiles. The example computes features anew in each
 step and never stops at its end token (it compares with " <end>"); here it gets stored ones and its sentences stop.
 """
@@ -28,8 +28,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from apps import image_captioner as app
-from apps.parts.image_captioner.captions import Captioned, Lesson, lessons, read_captions, read_photos
+from apps.parts.image_captioner.captions import CaptionedPhoto, read_captions, read_photos
 from apps.parts.image_captioner.metrics import evaluate
+from apps.parts.image_captioner.training_data import CaptionIds, stored_features, training_batches
 from shared import cli
 from shared.console import say
 from shared.data.vocabulary import Vocabulary, Words
@@ -107,12 +108,12 @@ def fit(network: Any, data: Any, seconds: float) -> tuple[int, float]:
 
 
 def ours(
-    features: np.ndarray, found: Sequence[Captioned], captioner: Captioner, seconds: float, kind: str
+    features: np.ndarray, found: Sequence[CaptionedPhoto], captioner: Captioner, seconds: float, kind: str
 ) -> dict[str, Any]:
     """Train the app's decoder into the captioner; a short training tells its pace for the cosine."""
 
     config, vocabulary = app.Train(), captioner.vocabulary
-    taught = [Lesson.of(photo.captions, vocabulary) for photo in found]
+    captions = [CaptionIds.of(photo.captions, vocabulary) for photo in found]
     rows = {
         "batch": min(config.batch, len(found)),
         "length": app.PACKED,
@@ -120,14 +121,14 @@ def ours(
         "seed": config.seed,
     }
 
-    def view(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
+    def input_of(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
         return features[n, int(mirrored)].astype(np.float32)
 
     def trained(steps: int, seconds: float) -> tuple[Any, tuple[int, float]]:
-        network = app.decoder_for(len(vocabulary), features.shape[-1], config, kind)
+        network = app.caption_decoder(len(vocabulary), features.shape[-1], config, kind)
         optimizer = adamw(steps, config.learning_rate, config.weight_decay, config.average)
-        network.compile(optimizer, app.loss_with(config.smoothing))
-        return network, fit(network, lessons(view, taught, **rows, epoch=0), seconds)
+        network.compile(optimizer, app.smoothed_cross_entropy(config.smoothing))
+        return network, fit(network, training_batches(input_of, captions, **rows, epoch=0), seconds)
 
     steps, took_s = trained(10_000, seconds / 30)[1]
     network, (steps, took_s) = trained(max(round(seconds * steps / took_s), 1), seconds)
@@ -135,12 +136,12 @@ def ours(
     return {"parameters": network.count_params(), "epochs": steps * rows["batch"] / len(found), "seconds": took_s}
 
 
-def written(captioner: Captioner, seen: np.ndarray, beams: int) -> tuple[list[Words], float]:
+def written(captioner: Captioner, features: np.ndarray, beams: int) -> tuple[list[Words], float]:
     """Captions of features, and how many a second, once compiled."""
-    captioner.write(seen[: captioner.batch], beams)
+    captioner.write(features[: captioner.batch], beams)
     began_s = time.perf_counter()
-    captions = [best.words for best, *_ in captioner.write(seen, beams)]
-    return captions, len(seen) / (time.perf_counter() - began_s)
+    captions = [best.words for best, *_ in captioner.write(features, beams)]
+    return captions, len(features) / (time.perf_counter() - began_s)
 
 
 # --------------------------------------------------------------------------------------------------- The example
@@ -156,23 +157,23 @@ def example_network(words: int) -> Any:
         def __init__(self) -> None:
             super().__init__()
             self.project = layers.Dense(WIDTH, activation="relu")
-            self.encode, self.own, self.look = (layers.MultiHeadAttention(HEADS, WIDTH) for _ in range(3))
+            self.encoder, self.own, self.cross = (layers.MultiHeadAttention(HEADS, WIDTH) for _ in range(3))
             self.norms = [layers.LayerNormalization() for _ in range(4)]
             self.words, self.places = layers.Embedding(words, WIDTH), layers.Embedding(LENGTH, WIDTH)
             self.dense = keras.Sequential([layers.Dense(WIDTH, activation="relu"), layers.Dense(WIDTH)])
             self.out, self.drop_1, self.drop_2 = layers.Dense(words), layers.Dropout(0.1), layers.Dropout(0.5)
 
-        def look_at(self, features: Any) -> Any:
+        def encode(self, features: Any) -> Any:
             x = self.project(features)
-            return self.norms[0](x + self.encode(x, x))
+            return self.norms[0](x + self.encoder(x, x))
 
         def call(self, inputs: tuple, training: bool = False) -> Any:
-            ids, seen = inputs
+            ids, encoded = inputs
             known = ids != 0
             x = self.words(ids) + self.places(tf.range(tf.shape(ids)[1]))
             x = self.drop_1(x, training=training)
             x = self.norms[1](x + self.own(x, x, attention_mask=known[:, None, :], use_causal_mask=True))
-            x = self.norms[2](x + self.look(x, seen, attention_mask=known[:, :, None]))
+            x = self.norms[2](x + self.cross(x, encoded, attention_mask=known[:, :, None]))
             x = self.norms[3](x + self.dense(x))
             return self.out(self.drop_2(x, training=training))
 
@@ -180,9 +181,9 @@ def example_network(words: int) -> Any:
             features, ids = data
             for n in range(ids.shape[1]):  # one step of the optimizer for each caption
                 with tf.GradientTape() as tape:
-                    logits = self((ids[:, n, :-1], self.look_at(features)), training=True)
-                    following, known = ids[:, n, 1:], tf.cast(ids[:, n, :-1] != 0, tf.float32)
-                    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(following, logits)
+                    logits = self((ids[:, n, :-1], self.encode(features)), training=True)
+                    targets, known = ids[:, n, 1:], tf.cast(ids[:, n, :-1] != 0, tf.float32)
+                    entropy = tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits)
                     loss = tf.reduce_sum(entropy * known) / tf.reduce_sum(known)
                 gradients = tape.gradient(loss, self.trainable_variables)
                 self.optimizer.apply_gradients(zip(gradients, self.trainable_variables, strict=True))
@@ -192,13 +193,13 @@ def example_network(words: int) -> Any:
 
 
 def example(
-    features: np.ndarray, found: Sequence[Captioned], seconds: float
+    features: np.ndarray, found: Sequence[CaptionedPhoto], seconds: float
 ) -> tuple[dict[str, Any], Callable[[np.ndarray], Words]]:
     """Train the example's model; what it took, and its loop that writes a caption of features (cells, features)."""
     import keras
     import tensorflow as tf
 
-    def lines(photo: Captioned) -> list[str]:  # always five, as the example's reader has it
+    def lines(photo: CaptionedPhoto) -> list[str]:  # always five, as the example's reader has it
         return [f"<start> {' '.join(photo.captions[n % len(photo.captions)])} <end>" for n in range(5)]
 
     texts = [lines(photo) for photo in found]
@@ -206,7 +207,7 @@ def example(
     vectorize.adapt([text for photo in texts for text in photo])
     ids = np.stack([np.asarray(vectorize(photo)) for photo in texts]).astype(np.int32)
     network, vocabulary = example_network(vectorize.vocabulary_size()), vectorize.get_vocabulary()
-    network((ids[:1, 0, :-1], network.look_at(features[:1, 0].astype(np.float32))))
+    network((ids[:1, 0, :-1], network.encode(features[:1, 0].astype(np.float32))))
     network.compile(keras.optimizers.Adam())
     network.optimizer.build(network.trainable_variables)  # within the first step it takes minutes
     batch, rng = min(BATCH, len(found)), np.random.default_rng(0)
@@ -218,11 +219,11 @@ def example(
 
     steps, took_s = fit(network, batches(), seconds)
 
-    def write(seen: np.ndarray) -> Words:
-        looked, caption = network.look_at(tf.constant(seen[None])), "<start>"
+    def write(features: np.ndarray) -> Words:
+        encoded, caption = network.encode(tf.constant(features[None])), "<start>"
         for n in range(LENGTH - 1):
             tokens = vectorize([caption])[:, :-1]
-            word = vocabulary[int(np.argmax(network((tokens, looked), training=False)[0, n]))]
+            word = vocabulary[int(np.argmax(network((tokens, encoded), training=False)[0, n]))]
             if word == "<end>":
                 break
             caption += f" {word}"
@@ -245,19 +246,19 @@ def measure(config: Measure) -> None:
     with devices.setup(1, settings.precision) as device, devices.setup(None, "float32"):
         captioner = Captioner(app.caption_network(len(vocabulary), settings, pretrained=True), vocabulary)
         (photos, found), (tests, tested) = (read_photos(part, settings.size) for part in (found, tested))
-        features = np.array(app.features_of(photos, captioner, config.features))
-        seen, references = captioner.look(tests), [photo.captions for photo in tested]
+        features = np.array(stored_features(photos, captioner, config.features))
+        test_features, references = captioner.encode(tests), [photo.captions for photo in tested]
         ways = {}
         if config.what == "ours":
             took = ours(features, found, captioner, 60 * config.minutes, device.precision)
-            ways = {f"beams {beams}": written(captioner, seen, beams) for beams in (1, 3)}
+            ways = {f"beams {beams}": written(captioner, test_features, beams) for beams in (1, 3)}
         else:
             took, write = example(features, found, 60 * config.minutes)
-            write(seen[0])
+            write(test_features[0])
             began_s = time.perf_counter()
-            captions = [write(each) for each in seen[:TIMED]]
+            captions = [write(each) for each in test_features[:TIMED]]
             pace = len(captions) / (time.perf_counter() - began_s)
-            ways["its loop"] = [*captions, *map(write, seen[TIMED:])], pace
+            ways["its loop"] = [*captions, *map(write, test_features[TIMED:])], pace
     results = {way: evaluate(words, references) | {"captions_per_s": pace} for way, (words, pace) in ways.items()}
     print(json.dumps({"what": config.what, **took, "results": results, "device": device.description}))
 

@@ -1,45 +1,46 @@
-"""The words that a network reads and writes, as ids."""
+"""Words as ids, for a network that reads and writes them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
 
-PAD, START, END, UNKNOWN = range(4)  # ids below those of words
-
-
-SPECIAL = 4
-
+PAD, START, END, UNKNOWN = range(4)
+FIRST_WORD = 4  # the ids of words begin here
 
 Words = tuple[str, ...]
 
 
 class Vocabulary:
-    """The words that a network knows, as ids from 4 on; 0 to 3 are nothing, the start, the end, any other word."""
+    """The words that a network knows, and their ids.
 
-    def __init__(self, known: Iterable[str]):
-        self.known = list(known)
-        self._ids = {word: n for n, word in enumerate(self.known, SPECIAL)}
+    Args:
+        words: in the order of their ids, from FIRST_WORD on.
+    """
+
+    def __init__(self, words: Iterable[str]):
+        self.words = list(words)
+        self._ids = {word: n for n, word in enumerate(self.words, FIRST_WORD)}
 
     @classmethod
-    def of(cls, captions: Iterable[Words], least: int) -> Vocabulary:
-        """Those that occur `least` times or more, the most common first."""
-        counts = Counter(word for caption in captions for word in caption)
+    def of(cls, sentences: Iterable[Words], least: int) -> Vocabulary:
+        """The words that occur at least `least` times in some sentences, the most common first."""
+        counts = Counter(word for sentence in sentences for word in sentence)
         return cls(sorted((word for word in counts if counts[word] >= least), key=lambda word: (-counts[word], word)))
 
     def __len__(self) -> int:
-        return SPECIAL + len(self.known)
+        return FIRST_WORD + len(self.words)
 
-    def encode(self, words: Words) -> list[int]:
-        """A caption's ids, between a start and an end."""
-        return [START, *(self._ids.get(word, UNKNOWN) for word in words), END]
+    def encode(self, sentence: Words) -> list[int]:
+        """The ids of a sentence, between START and END."""
+        return [START, *(self._ids.get(word, UNKNOWN) for word in sentence), END]
 
     def decode(self, ids: Iterable[int]) -> Words:
-        """The words up to the first end; what is not a word is left out."""
+        """The words before the first END; ids that stand for no word are left out."""
         words: list[str] = []
         for n in ids:
             if n == END:
                 break
-            if n >= SPECIAL:
-                words.append(self.known[n - SPECIAL])
+            if n >= FIRST_WORD:
+                words.append(self.words[n - FIRST_WORD])
         return tuple(words)

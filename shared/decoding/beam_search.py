@@ -1,107 +1,157 @@
-"""Sentences from a decoder, all steps in one compiled call: the most likely ones by beam search, or some by chance."""
+"""Sequences from a decoder, all steps in one compiled call: the likeliest ones by beam search, or random samples.
+
+Both give ids, int32 (inputs, beams or samples, longest), with the end id after a sequence; and log-probabilities,
+float32 (inputs, beams or samples), each the sum over a sequence's tokens and its end.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from shared.data.vocabulary import END, PAD, START, UNKNOWN
-from shared.decoding.sampling import drawn
-from shared.layers.transformer import Stepwise
+from shared.decoding.sampling import draw
+from shared.layers.transformer import CachedDecoder
 
 if TYPE_CHECKING:
     import keras
 
-NEVER = -1e9  # as a logarithm of a probability
-Write = Callable[..., tuple[np.ndarray, np.ndarray]]
+NEVER = -1e9  # as the logarithm of a probability
+Decode = Callable[..., tuple[np.ndarray, np.ndarray]]
 
 
-def searcher(decoder: keras.Model, beams: int, length_weight: float = 0.7) -> Write:
-    """Beam search: `write(features (photos, cells, features))` gives ids and log-probabilities, the best first.
+@dataclass(frozen=True)
+class TokenRules:
+    """What a decoder may write, by the ids of its vocabulary. No sequence is empty, and each one ends."""
 
-    Captions are compared by log-probability / words ** length_weight (Wu et al. 2016, arXiv:1609.08144, simplified), or
-    short ones would always win. One beam is greedy decoding. Neither a word twice running nor the unknown word is
-    written, no caption is empty, and each one ends.
+    start: int
+    """Given before the first token."""
+    end: int
+    """Written after the last token."""
+    forbidden: tuple[int, ...] = ()
+    """Never written, such as padding and the unknown word."""
+    repeats: bool = True
+    """Whether a token may follow itself."""
 
-    Returns:
-        Of `write`: int32 (photos, beams, longest), END behind the words; float32 (photos, beams), the sum over a
-        caption's words and its end.
+
+def beam_search(decoder: keras.Model, rules: TokenRules, beams: int, length_weight: float = 0.7) -> Decode:
+    """Compile `search(inputs, memory_mask=None)`, which gives the best sequences that it finds, the best first.
+
+    Sequences are compared by log-probability / tokens ** length_weight (Wu et al. 2016, arXiv:1609.08144, simplified),
+    or short ones would always win. One beam is greedy decoding.
     """
-    return _compiled(decoder, beams, length_weight, by_chance=False)
-
-
-def sampler(decoder: keras.Model, samples: int) -> Write:
-    """Captions by chance: `write(features, chance (photos, samples, longest), temperature)`, as of `searcher`.
-
-    The numbers `chance`, uniform from 0 to 1, decide everything, so that a seed writes the same on every backend,
-    rounding aside. Probabilities that are given are those at temperature 1.
-    """
-    return _compiled(decoder, samples, 1.0, by_chance=True)
-
-
-def _compiled(decoder: keras.Model, beams: int, length_weight: float, by_chance: bool) -> Write:
     from keras import ops
 
-    from shared.training.steps import compile_step
+    loop = _Loop(decoder, rules, beams)
 
-    stepwise, words = Stepwise(decoder), decoder.output_shape[-1]
-    longest, place = stepwise.longest, np.arange(stepwise.longest)
-    unwritten, ending = _mask(words, [PAD, START, UNKNOWN]), _mask(words, set(range(words)) - {END})
+    def choose(scores: Any, sums: Any, lengths: Any, position: Any) -> tuple[Any, Any]:
+        ranks = (sums[:, None] + scores) / ops.cast(lengths, "float32")[:, None] ** length_weight
+        inputs = ranks.shape[0] // beams
+        _, best = ops.top_k(ops.reshape(ranks, (inputs, -1)), beams)  # of all beams of an input, with all tokens
+        parents = np.arange(inputs)[:, None] * beams + ops.cast(best // loop.tokens, "int32")
+        chosen = ops.cast(best % loop.tokens, "int32")
+        return ops.reshape(parents, (-1,)) if beams > 1 else None, ops.reshape(chosen, (-1,))
 
-    def write(features: Any, chance: Any = None, temperature: Any = None) -> tuple[Any, Any]:
-        photos = features.shape[0]
-        looked, kept = stepwise.begin(features, beams)
+    def search(inputs: Any, memory_mask: Any = None) -> tuple[Any, Any]:
+        only_first = [0.0] + [NEVER] * (beams - 1)  # all beams begin alike: only one of them may go on
+        return loop.run(choose, np.tile(np.array(only_first, np.float32), inputs.shape[0]), inputs, memory_mask)
 
-        def scores_of(logits: Any, previous: Any, at: Any) -> Any:
-            """Log-probabilities (rows, words) of what may follow."""
-            logits = ops.cast(logits, "float32") + unwritten + NEVER * ops.one_hot(previous, words)
-            scores = ops.log_softmax(ops.where(at == 0, logits + _mask(words, [END]), logits))
-            scores = ops.where(at == longest - 1, scores + ending, scores)
-            return ops.where((previous == END)[:, None], ending, scores)
-
-        def choose(scores: Any, sums: Any, lengths: Any, at: Any) -> tuple[Any, Any]:
-            """The row that each new row goes on from, and its next word, both (rows,)."""
-            if by_chance:
-                return None, drawn(scores / temperature, ops.reshape(ops.take(chance, at, axis=2), (-1,)))
-            ranks = (sums[:, None] + scores) / ops.cast(lengths, "float32")[:, None] ** length_weight
-            _, best = ops.top_k(ops.reshape(ranks, (photos, -1)), beams)
-            parents = np.arange(photos)[:, None] * beams + ops.cast(best // words, "int32")
-            return ops.reshape(parents, (-1,)), ops.cast(ops.reshape(best % words, (-1,)), "int32")
-
-        def go_on(at: Any, ids: Any, previous: Any, sums: Any, lengths: Any, *kept: Any) -> tuple:
-            logits, rest = stepwise.step(looked, list(kept), previous, at)
-            scores, lengths = scores_of(logits, previous, at), lengths + ops.cast(previous != END, "int32")
-            parents, chosen = choose(scores, sums, lengths, at)
-            if parents is not None and beams > 1:
-                state = scores, sums, lengths, ids, *rest
-                scores, sums, lengths, ids, *rest = (ops.take(x, parents, axis=0) for x in state)
-            sums = sums + ops.sum(scores * ops.one_hot(chosen, words), axis=-1)
-            return at + 1, ops.where(place == at, chosen[:, None], ids), chosen, sums, lengths, *rest
-
-        def unfinished(at: Any, ids: Any, previous: Any, *_: Any) -> Any:
-            return ops.logical_and(at < longest, ops.any(previous != END))
-
-        rows = photos * beams
-        others = 0.0 if by_chance else NEVER  # all beams begin alike: let only the first of them go on
-        sums = np.tile(np.array([0.0] + [others] * (beams - 1), np.float32), photos)
-        start = np.int32(0), np.full((rows, longest), END, np.int32), np.full(rows, START, np.int32), sums
-        state = *map(ops.convert_to_tensor, start), ops.zeros(rows, "int32"), *kept
-        _, ids, _, sums, *_ = ops.while_loop(unfinished, go_on, state)
-        return ops.reshape(ids, (photos, beams, longest)), ops.reshape(sums, (photos, beams))
-
-    compiled = compile_step(write, decoder)
-
-    def run(features: np.ndarray, *more: Any) -> tuple[np.ndarray, np.ndarray]:
-        ids, sums = compiled(features, *more)
-        return np.asarray(ids), np.asarray(sums)
-
-    return run
+    return loop.compiled(search)
 
 
-def _mask(words: int, never: Any) -> np.ndarray:
-    """NEVER at some ids, 0 elsewhere, float32 (words,)."""
-    mask = np.zeros(words, np.float32)
-    mask[list(never)] = NEVER
-    return mask
+def sampler(decoder: keras.Model, rules: TokenRules, samples: int) -> Decode:
+    """Compile `sample(inputs, random_numbers, temperature, memory_mask=None)`, which gives random sequences.
+
+    The random numbers (inputs, samples, longest), uniform from 0 to 1, decide everything, so that a seed writes the
+    same on every backend, rounding aside. The log-probabilities are those at temperature 1.
+    """
+    from keras import ops
+
+    loop = _Loop(decoder, rules, samples)
+
+    def sample(inputs: Any, random_numbers: Any, temperature: Any, memory_mask: Any = None) -> tuple[Any, Any]:
+        def choose(scores: Any, sums: Any, lengths: Any, position: Any) -> tuple[None, Any]:
+            numbers = ops.reshape(ops.take(random_numbers, position, axis=2), (-1,))
+            return None, draw(ops.softmax(scores / temperature), numbers)
+
+        return loop.run(choose, np.zeros(inputs.shape[0] * samples, np.float32), inputs, memory_mask)
+
+    return loop.compiled(sample)
+
+
+class _Loop:
+    """What beam search and sampling share: the loop over the positions of all rows, `rows` for each input."""
+
+    def __init__(self, decoder: keras.Model, rules: TokenRules, rows: int):
+        self.decoder, self.rules, self.rows = decoder, rules, rows
+        self.cached = CachedDecoder(decoder)
+        self.tokens, self.longest = decoder.output_shape[-1], self.cached.longest
+
+    def compiled(self, decode: Callable) -> Decode:
+        """Compile a function; it takes and gives NumPy arrays."""
+        from shared.training.steps import compile_step
+
+        step = compile_step(decode, self.decoder)
+
+        def run(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
+            ids, sums = step(*arguments)
+            return np.asarray(ids), np.asarray(sums)
+
+        return run
+
+    def run(self, choose: Callable, sums: Any, inputs: Any, memory_mask: Any) -> tuple[Any, Any]:
+        """Sequences of tokens that `choose(scores, sums, lengths, position)` chooses, and their log-probabilities.
+
+        It gives the row that each new row continues, None for its own, and its next token, both (rows,).
+        """
+        from keras import ops
+
+        memory_cache, kv_cache = self.cached.begin(inputs, self.rows, memory_mask)
+        end, positions = self.rules.end, np.arange(self.longest)
+
+        def unfinished(position: Any, ids: Any, previous: Any, *_: Any) -> Any:
+            return ops.logical_and(position < self.longest, ops.any(previous != end))
+
+        def advance(position: Any, ids: Any, previous: Any, sums: Any, lengths: Any, *kv_cache: Any) -> tuple:
+            logits, kv_cache = self.cached.step(memory_cache, kv_cache, previous, position)
+            scores = self.scores(logits, previous, position)
+            lengths = lengths + ops.cast(previous != end, "int32")
+            parents, chosen = choose(scores, sums, lengths, position)
+            if parents is not None:
+                state = scores, sums, lengths, ids, *kv_cache
+                scores, sums, lengths, ids, *kv_cache = (ops.take(x, parents, axis=0) for x in state)
+            sums = sums + ops.sum(scores * ops.one_hot(chosen, self.tokens), axis=-1)
+            return (
+                position + 1,
+                ops.where(positions == position, chosen[:, None], ids),
+                chosen,
+                sums,
+                lengths,
+                *kv_cache,
+            )
+
+        ids = np.full((len(sums), self.longest), end, np.int32)
+        start = np.int32(0), ids, np.full(len(sums), self.rules.start, np.int32), sums, np.zeros(len(sums), np.int32)
+        state = *map(ops.convert_to_tensor, start), *kv_cache
+        _, ids, _, sums, *_ = ops.while_loop(unfinished, advance, state)
+        return ops.reshape(ids, (-1, self.rows, self.longest)), ops.reshape(sums, (-1, self.rows))
+
+    def scores(self, logits: Any, previous: Any, position: Any) -> Any:
+        """Log-probabilities (rows, tokens) of what may follow the previous tokens (rows,)."""
+        from keras import ops
+
+        end, others = self.rules.end, set(range(self.tokens)) - {self.rules.end}
+        logits = ops.cast(logits, "float32") + self._without(self.rules.forbidden)
+        if not self.rules.repeats:
+            logits = logits + NEVER * ops.one_hot(previous, self.tokens)
+        scores = ops.log_softmax(ops.where(position == 0, logits + self._without([end]), logits))
+        scores = ops.where(position == self.longest - 1, scores + self._without(others), scores)
+        return ops.where((previous == end)[:, None], self._without(others), scores)
+
+    def _without(self, ids: Iterable[int]) -> np.ndarray:
+        """NEVER at some ids, 0 at the others, float32 (tokens,)."""
+        mask = np.zeros(self.tokens, np.float32)
+        mask[list(ids)] = NEVER
+        return mask

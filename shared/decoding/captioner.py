@@ -1,8 +1,8 @@
-"""A network that says what is on photos, ready to be asked: captions with their scores, and where it looked.
+"""A network that captions photos, with its vocabulary: captions and their scores, and what it attended to.
 
 The network takes [photo uint8 (batch, size, size, 3), ids int32 (batch, time)] and gives logits of the words that
-follow. It is made of two others: "encoder", photo -> features (batch, cells, features), and "decoder", which
-`caption_decoder` describes.
+follow. It is made of two others: "encoder", photo -> features (batch, cells, features), and "decoder", [features, ids]
+-> logits, which shared/layers/transformer.py describes.
 """
 
 from __future__ import annotations
@@ -10,20 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from shared import saved_models
 from shared.data.images import resize
-from shared.data.vocabulary import PAD, Vocabulary, Words
-from shared.decoding.beam_search import sampler, searcher
+from shared.data.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, Words
+from shared.decoding.beam_search import TokenRules, beam_search, sampler
+from shared.errors import UserError
 from shared.layers.transformer import attention_maps
 from shared.training.inference import in_batches
 
 if TYPE_CHECKING:
     import keras
 
+NAME = "image_captioner"  # of the network, and of the shipped model
 BATCH = 50  # photos at a time
+RULES = TokenRules(START, END, forbidden=(PAD, START, UNKNOWN), repeats=False)
 
 
 @dataclass(frozen=True)
@@ -32,7 +37,7 @@ class Caption:
 
     words: Words
     log_probability: float
-    """Of its words and its end together, natural."""
+    """Natural logarithm of the probability of its words and its end together."""
 
     @property
     def text(self) -> str:
@@ -41,7 +46,7 @@ class Caption:
 
     @property
     def score(self) -> float:
-        """The probability that a word of it had, on (geometric) average, 0 to 1."""
+        """The probability of a word in it, 0 to 1, as the geometric mean."""
         return float(np.exp(self.log_probability / (len(self.words) + 1)))
 
 
@@ -49,9 +54,9 @@ class Captioner:
     """A network and its vocabulary.
 
     Args:
-        network: as above; it may change between calls.
-        vocabulary: of its words.
-        batch: photos at a time, at most; every compiled function takes one number of them only.
+        network: as above; its weights may change between calls.
+        vocabulary: the words behind its ids.
+        batch: the most photos at a time; every compiled function takes one number of them only.
     """
 
     def __init__(self, network: keras.Model, vocabulary: Vocabulary, batch: int = BATCH):
@@ -66,44 +71,44 @@ class Captioner:
 
     @property
     def longest(self) -> int:
-        """Places of a caption, its end included."""
+        """The most words of a caption, its end included."""
         return self.decoder.get_layer("places").kernel.shape[0]
 
-    def squeezed(self, photo: np.ndarray) -> np.ndarray:
-        """A photo as the network sees it, whole: (H, W, 3) -> (size, size, 3)."""
+    def resized(self, photo: np.ndarray) -> np.ndarray:
+        """A whole photo in the shape that the network takes: (H, W, 3) -> (size, size, 3)."""
         return resize(photo, self.size, self.size)
 
-    def look(self, photos: np.ndarray) -> np.ndarray:
+    def encode(self, photos: np.ndarray) -> np.ndarray:
         """Photos uint8 (photos, size, size, 3) -> features float32 (photos, cells, features)."""
         from shared.training.steps import compile_step
 
-        def made() -> Callable:
+        def compiled() -> Callable:
             return compile_step(lambda x: self.encoder(x, training=False), self.encoder)
 
-        return self._run("look", made, photos)
+        return self._in_batches("encode", compiled, photos)
 
-    def write(self, features: np.ndarray, beams: int = 3, length_weight: float = 0.7) -> list[list[Caption]]:
-        """The captions of a beam search for each photo, the best first."""
+    def write(self, features: np.ndarray, beams: int = 3) -> list[list[Caption]]:
+        """The captions that a beam search finds for the features of each photo, the best first."""
 
-        def made() -> Callable:
-            return searcher(self.decoder, beams, length_weight)
+        def compiled() -> Callable:
+            return beam_search(self.decoder, RULES, beams)
 
-        found = self._run(("write", beams, length_weight), made, features)
+        found = self._in_batches(("write", beams), compiled, features)
         return [self._captions(*photo) for photo in zip(*found, strict=True)]
 
-    def draw(self, features: np.ndarray, samples: int, temperature: float, seed: int) -> list[list[Caption]]:
-        """Captions by chance for each photo, the likeliest first; a seed gives the same ones for the same photos."""
-        chance = np.random.default_rng(seed).random((len(features), samples, self.longest), np.float32)
+    def sample(self, features: np.ndarray, samples: int, temperature: float, seed: int) -> list[list[Caption]]:
+        """Random captions for each photo, the likeliest first; a seed gives the same ones for the same photos."""
+        numbers = np.random.default_rng(seed).random((len(features), samples, self.longest), np.float32)
 
-        def made() -> Callable:
-            return sampler(self.decoder, samples)
+        def compiled() -> Callable:
+            return sampler(self.decoder, RULES, samples)
 
-        found = self._run(("draw", samples), made, features, chance, more=(temperature,))
+        found = self._in_batches(("sample", samples), compiled, features, numbers, more=(temperature,))
         captions = [self._captions(*photo) for photo in zip(*found, strict=True)]
         return [sorted(drawn, key=lambda caption: -caption.score) for drawn in captions]
 
     def attention(self, features: np.ndarray, caption: Caption) -> np.ndarray:
-        """Where it looked for each word of a caption: features (cells, features) -> float32 (words, rows, columns)."""
+        """What it attended to for each word: features (cells, features) -> shares float32 (words, rows, columns)."""
         ids = np.full((1, self.longest), PAD, np.int32)
         ids[0, : len(caption.words)] = self.vocabulary.encode(caption.words)[: len(caption.words)]
         found = np.asarray(self._maps([features[None], ids]))[0, : len(caption.words)]
@@ -117,8 +122,19 @@ class Captioner:
     def _captions(self, ids: np.ndarray, sums: np.ndarray) -> list[Caption]:
         return [Caption(self.vocabulary.decode(row), float(total)) for row, total in zip(ids, sums, strict=True)]
 
-    def _run(self, key: Any, made: Callable[[], Callable], *arrays: np.ndarray, more: tuple = ()) -> Any:
+    def _in_batches(self, key: Any, compiled: Callable[[], Callable], *arrays: np.ndarray, more: tuple = ()) -> Any:
         """What a compiled function, made once for each size of batch, gives for all photos."""
         batch = max(min(self.batch, len(arrays[0])), 1)
-        run = self._compiled.get((key, batch)) or self._compiled.setdefault((key, batch), made())
+        run = self._compiled.get((key, batch)) or self._compiled.setdefault((key, batch), compiled())
         return in_batches(lambda *parts: run(*parts, *more), batch, *arrays)
+
+
+def load_captioner(model: Path | None = None) -> Captioner:
+    """A saved network, by default the shipped one; UserError if it is not a captioner."""
+    network, record = saved_models.load_for(NAME, model)
+    words = record.get("vocabulary")
+    if isinstance(words, list) and network.name == NAME:
+        vocabulary = Vocabulary(map(str, words))
+        if network.output_shape[-1] == len(vocabulary):
+            return Captioner(network, vocabulary)
+    raise UserError(f"{model} is not a network that captions photos, with its vocabulary in config.json.")

@@ -29,11 +29,12 @@ def mobilenet(photo: Any, pretrained: bool) -> keras.Model:
     return network
 
 
-def freeze(eyes: keras.Model, blocks: int) -> None:
-    """Let what comes after so many blocks learn, but BatchNorm nowhere: its statistics are better than a batch's."""
+def freeze_lower_blocks(network: keras.Model, blocks: int) -> None:
+    """Freeze the first so many of the 16 blocks, and all BatchNorm: its statistics are better than those of a batch."""
     import keras
 
-    after = False
-    for layer in eyes.layers:
-        after = after or blocks == 0 or layer.name.startswith(f"block_{blocks + 1}_") or layer.name == "Conv_1"
-        layer.trainable = after and not isinstance(layer, keras.layers.BatchNormalization)
+    frozen = blocks > 0
+    for layer in network.layers:
+        if layer.name.startswith(f"block_{blocks + 1}_") or layer.name == "Conv_1":
+            frozen = False
+        layer.trainable = not frozen and not isinstance(layer, keras.layers.BatchNormalization)

@@ -1,161 +1,200 @@
-"""A transformer that says something about features of a photo, word by word, made of Keras' own layers only.
+"""Transformer blocks made of Keras' own layers, and a decoder that runs one token at a time with a key-value cache.
 
-`caption_decoder` builds it as a graph for whole rows of words, to train and to ship; `Stepwise` runs the same layers
-one word at a time, to write.
+Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762, normalised before each part (Xiong et al. 2020,
+arXiv:2002.04745). A page joins the blocks to a network, a functional graph for whole rows of tokens, to train and to
+ship. A decoder reads [input, ids] and gives logits; to write, `CachedDecoder` takes its layers by their names.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from shared.data.vocabulary import START
 
 if TYPE_CHECKING:
     import keras
 
 
-def caption_decoder(
-    words: int,
-    features: int,
-    *,
-    size: int = 256,
-    layers: int = 2,
-    heads: int = 4,
-    hidden: int = 512,
-    longest: int = 24,
-    dropout: float = 0.0,
-    dtype: str = "float32",
-) -> keras.Model:
-    """[features float32 (batch, cells, features), ids int32 (batch, time)] -> logits (batch, time, words).
+# -------------------------------------------------------------------------------------------------------- Blocks
 
-    Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762, normalised before each part (Xiong et al. 2020,
-    arXiv:2002.04745), with one table for the words that are read and written (Press & Wolf 2017, arXiv:1608.05859). A
-    row of ids may hold several captions one behind the other: each START begins one, which sees only itself.
 
-    Args:
-        words: size of the vocabulary, the special ids included.
-        features: of each cell of the photo.
-        size: of each word's vector.
-        layers: blocks of self-attention, attention to the photo, and two dense layers.
-        heads: of each attention.
-        hidden: size between the two dense layers.
-        longest: places of a caption.
-        dropout: share of features, and of what each part adds, that is left out in training.
-        dtype: policy of the layers; weights are float32.
+@dataclass(frozen=True)
+class BlockConfig:
+    """What all blocks of a network have in common."""
+
+    units: int
+    """Size of each token's vector."""
+    heads: int
+    """Heads of each attention."""
+    hidden: int
+    """Size between the two dense layers of a block."""
+    dropout: float = 0.0
+    """Share of what each part of a block adds that is left out in training."""
+    dtype: str = "float32"
+    """Policy of the layers; the weights are float32."""
+
+
+def token_table(tokens: int, config: BlockConfig) -> keras.layers.ReversibleEmbedding:
+    """A vector for each token of the vocabulary: `table(ids)` looks vectors up, `table(x, reverse=True)` gives logits.
+
+    One table for what is read and what is written: Press & Wolf 2017, arXiv:1608.05859.
     """
-    import keras
-    from keras import layers as kl
+    from keras import initializers, layers
 
-    kind = {"dtype": dtype}
-    seen = keras.Input((None, features), dtype="float32", name="features")
-    ids = keras.Input((None,), dtype="int32", name="ids")
-    cells = kl.Dense(size, name="cells", **kind)(kl.Dropout(dropout, **kind)(seen))
-    memory = kl.LayerNormalization(name="memory", **kind)(cells)
-    visible, places = _layout(ids, longest)
-    spread = keras.initializers.RandomNormal(stddev=size**-0.5)
-    table = kl.ReversibleEmbedding(words, size, embeddings_initializer=spread, name="words", **kind)
-    place = kl.Dense(size, use_bias=False, name="places", **kind)(places)
-    x = kl.Add(**kind)([kl.Rescaling(size**0.5, name="scale", **kind)(table(ids)), place])
-    x = kl.Dropout(dropout, **kind)(x)
-
-    def add(x: Any, part: Any) -> Any:
-        return kl.Add(**kind)([x, kl.Dropout(dropout, **kind)(part)])
-
-    for n in range(layers):
-        h = kl.LayerNormalization(name=f"norm_self_{n}", **kind)(x)
-        h = kl.MultiHeadAttention(heads, size // heads, name=f"self_{n}", **kind)(h, h, attention_mask=visible)
-        x = add(x, h)
-        h = kl.LayerNormalization(name=f"norm_look_{n}", **kind)(x)
-        look = kl.MultiHeadAttention(heads, size // heads, name=f"look_{n}", **kind)
-        x = add(x, look(h, memory, return_attention_scores=True)[0])
-        h = kl.LayerNormalization(name=f"norm_dense_{n}", **kind)(x)
-        h = kl.Dense(hidden, "gelu", name=f"wide_{n}", **kind)(h)
-        x = add(x, kl.Dense(size, name=f"narrow_{n}", **kind)(h))
-    x = kl.LayerNormalization(name="norm", **kind)(x)
-    return keras.Model([seen, ids], table(x, reverse=True), name="decoder")
+    spread = initializers.RandomNormal(stddev=config.units**-0.5)
+    return layers.ReversibleEmbedding(
+        tokens, config.units, embeddings_initializer=spread, name="words", dtype=config.dtype
+    )
 
 
-def _layout(ids: Any, longest: int) -> tuple[Any, Any]:
-    """Which ids each id sees, bool (batch, time, time), and its place in its caption, one-hot (batch, time, longest).
+def embed(ids: Any, positions: Any, table: keras.layers.ReversibleEmbedding, config: BlockConfig) -> Any:
+    """The sum of each token's vector and its position's, (batch, time, units).
 
-    One-hot for a dense layer, not an embedding: Adam on TensorFlow takes an embedding's repeated rows one by one.
+    Positions are one-hot (batch, time, longest), for a dense layer, not ids for an embedding: Adam on TensorFlow takes
+    an embedding's repeated rows one by one.
+    """
+    from keras import layers
+
+    kind = {"dtype": config.dtype}
+    position = layers.Dense(config.units, use_bias=False, name="places", **kind)(positions)
+    token = layers.Rescaling(config.units**0.5, name="scale", **kind)(table(ids))
+    return layers.Dropout(config.dropout, **kind)(layers.Add(**kind)([token, position]))
+
+
+def packed_rows(ids: Any, start: int, longest: int) -> tuple[Any, Any]:
+    """The causal mask and the positions of rows that hold several sequences one behind the other.
+
+    Each `start` in ids (batch, time) begins a sequence, whose tokens see those before them in it, and no others.
+
+    Returns:
+        The mask for self-attention, bool (batch, time, time); positions in the sequence, one-hot (batch, time,
+        longest).
     """
     from keras import ops
 
-    caption = ops.cumsum(ops.cast(ops.equal(ids, START), "int32"), axis=1)
+    sequence = ops.cumsum(ops.cast(ops.equal(ids, start), "int32"), axis=1)
     order = ops.cumsum(ops.ones_like(ids), axis=1)
-    same = ops.equal(ops.expand_dims(caption, 2), ops.expand_dims(caption, 1))
-    visible = ops.logical_and(same, ops.greater_equal(ops.expand_dims(order, 2), ops.expand_dims(order, 1)))
-    place = ops.subtract(ops.sum(ops.cast(visible, "int32"), axis=2), 1)
-    return visible, ops.one_hot(place, longest)
+    same = ops.equal(ops.expand_dims(sequence, 2), ops.expand_dims(sequence, 1))
+    mask = ops.logical_and(same, ops.greater_equal(ops.expand_dims(order, 2), ops.expand_dims(order, 1)))
+    position = ops.subtract(ops.sum(ops.cast(mask, "int32"), axis=2), 1)
+    return mask, ops.one_hot(position, longest)
 
 
-class Stepwise:
-    """A decoder one word at a time: what it computed for the words before is kept, not computed again.
+def transformer_block(
+    n: int, x: Any, mask: Any, config: BlockConfig, memory: Any = None, memory_mask: Any = None
+) -> Any:
+    """Block number `n` of a decoder: self-attention, attention to the memory, two dense layers.
 
-    "Rows" are captions that are being written: `beams` for each photo, one photo's rows side by side.
+    Without a memory it is a block of an encoder.
 
     Args:
-        decoder: made by `caption_decoder`, or loaded.
+        n: is in the names of the layers.
+        x: (batch, time, units).
+        mask: which tokens each token sees, bool (batch, time or 1, time).
+        memory: what a decoder writes about: an encoded sentence, a photo's features, (batch, cells, units).
+        memory_mask: which cells of the memory are not padding, bool (batch, 1, cells).
     """
+    from keras import layers
 
-    def __init__(self, decoder: keras.Model):
-        self.layer = decoder.get_layer
-        self.blocks = sum(layer.name.startswith("look_") for layer in decoder.layers)
-        self.longest = self.layer("places").kernel.shape[0]
-        self.dtype = decoder.layers[-1].compute_dtype
+    kind, depth = {"dtype": config.dtype}, config.units // config.heads
 
-    def begin(self, features: Any, beams: int) -> tuple[list, list]:
-        """What a step needs, of features (photos, cells, features): keys and values of the photos, and kept ones."""
-        from keras import ops
+    def normalised(x: Any, name: str) -> Any:
+        return layers.LayerNormalization(name=f"norm_{name}_{n}", **kind)(x)
 
-        memory = self.layer("memory")(self.layer("cells")(features))
-        photos, kept = [], []
-        for n in range(self.blocks):
-            look, own = self.layer(f"look_{n}"), self.layer(f"self_{n}")
-            photos += [look.key_dense(memory), look.value_dense(memory)]  # (photos, cells, heads, depth)
-            shape = features.shape[0] * beams, self.longest, own.num_heads, own.key_dim
-            kept += [ops.zeros(shape, self.dtype), ops.zeros(shape, self.dtype)]
-        return photos, kept
+    def added(x: Any, part: Any) -> Any:
+        return layers.Add(**kind)([x, layers.Dropout(config.dropout, **kind)(part)])
 
-    def step(self, photos: list, kept: list, ids: Any, at: Any) -> tuple[Any, list]:
-        """Logits (rows, words) of what follows ids (rows,) that stand at place `at`; and what is kept from now on."""
-        from keras import ops
-
-        layer, kept = self.layer, list(kept)
-        now, past = np.arange(self.longest) == at, np.arange(self.longest) <= at  # (longest,)
-        place = layer("places")(ops.cast(now, self.dtype)[None, None])
-        x = layer("scale")(layer("words")(ids[:, None])) + place  # (rows, 1, size)
-        for n in range(self.blocks):
-            own, look = layer(f"self_{n}"), layer(f"look_{n}")
-            h = layer(f"norm_self_{n}")(x)
-            for i, dense in ((2 * n, own.key_dense), (2 * n + 1, own.value_dense)):
-                kept[i] = ops.where(now[:, None, None], dense(h), kept[i])
-            x = x + _attend(own, own.query_dense(h), kept[2 * n], kept[2 * n + 1], past)
-            keys, values = photos[2 * n : 2 * n + 2]
-            h = ops.reshape(layer(f"norm_look_{n}")(x), (keys.shape[0], -1, x.shape[-1]))  # (photos, beams, size)
-            x = x + ops.reshape(_attend(look, look.query_dense(h), keys, values), ops.shape(x))
-            x = x + layer(f"narrow_{n}")(layer(f"wide_{n}")(layer(f"norm_dense_{n}")(x)))
-        return layer("words")(layer("norm")(x), reverse=True)[:, 0], kept
-
-
-def _attend(attention: Any, query: Any, keys: Any, values: Any, allowed: Any = None) -> Any:
-    """What `keras.layers.MultiHeadAttention` does after its first dense layers, of (batch, time, heads, depth)."""
-    from keras import ops
-
-    scores = ops.einsum("bqhd,bkhd->bhqk", query, keys) * attention.key_dim**-0.5
-    if allowed is not None:
-        scores = ops.where(allowed, scores, -1e9)
-    return attention.output_dense(ops.einsum("bhqk,bkhd->bqhd", ops.softmax(scores), values))
+    h = normalised(x, "self")
+    self_attention = layers.MultiHeadAttention(config.heads, depth, name=f"self_{n}", **kind)
+    x = added(x, self_attention(h, h, attention_mask=mask))
+    if memory is not None:
+        h = normalised(x, "look")
+        cross_attention = layers.MultiHeadAttention(config.heads, depth, name=f"look_{n}", **kind)
+        # With the scores among its outputs, `attention_maps` finds them in a model that was loaded from a file.
+        x = added(x, cross_attention(h, memory, attention_mask=memory_mask, return_attention_scores=True)[0])
+    h = layers.Dense(config.hidden, "gelu", name=f"wide_{n}", **kind)(normalised(x, "dense"))
+    return added(x, layers.Dense(config.units, name=f"narrow_{n}", **kind)(h))
 
 
 def attention_maps(decoder: keras.Model) -> keras.Model:
-    """[features, ids] -> where the last block looks for each next word, (batch, time, cells), mean over its heads."""
+    """The inputs of a decoder -> attention of its last block to the memory, (batch, time, cells), mean over heads."""
     import keras
     from keras import ops
 
-    last = Stepwise(decoder).blocks - 1
-    _, scores = decoder.get_layer(f"look_{last}").output  # (batch, heads, time, cells)
+    _, scores = decoder.get_layer(f"look_{_blocks(decoder) - 1}").output  # (batch, heads, time, cells)
     return keras.Model(decoder.inputs, ops.mean(scores, axis=1))
+
+
+def _blocks(decoder: keras.Model) -> int:
+    return sum(layer.name.startswith("look_") for layer in decoder.layers)
+
+
+# ----------------------------------------------------------------------------------------------- Token by token
+
+
+class CachedDecoder:
+    """A decoder one token at a time: keys and values of the tokens before are kept, not computed again.
+
+    "Rows" are the sequences that are being written: several for each input, those of one input side by side.
+
+    Args:
+        decoder: a model [input, ids] -> logits made of the parts above, whose layer "memory" gives the memory, and
+            "norm" what the table turns into logits; it may come from a file.
+    """
+
+    def __init__(self, decoder: keras.Model):
+        import keras
+
+        self.layer = decoder.get_layer
+        self.blocks = _blocks(decoder)
+        self.longest = self.layer("places").kernel.shape[0]
+        self.dtype = self.layer("norm").compute_dtype
+        self.memory = keras.Model(decoder.inputs[0], self.layer("memory").output)
+
+    def begin(self, inputs: Any, rows: int, memory_mask: Any = None) -> tuple[list[tuple], list]:
+        """What every step attends to in the memory of `inputs`; and the empty key-value cache for `rows` of each.
+
+        `memory_mask` is that of `transformer_block`.
+        """
+        from keras import ops
+
+        memory = self.memory(inputs, training=False)
+        mask = None if memory_mask is None else memory_mask[:, None]  # (inputs, 1, 1, cells)
+        memory_cache, kv_cache = [], []
+        for n in range(self.blocks):
+            cross, own = self.layer(f"look_{n}"), self.layer(f"self_{n}")
+            memory_cache.append((cross.key_dense(memory), cross.value_dense(memory), mask))
+            shape = inputs.shape[0] * rows, self.longest, own.num_heads, own.key_dim
+            kv_cache += [ops.zeros(shape, self.dtype), ops.zeros(shape, self.dtype)]
+        return memory_cache, kv_cache
+
+    def step(self, memory_cache: list[tuple], kv_cache: list, ids: Any, position: Any) -> tuple[Any, list]:
+        """Logits (rows, tokens) of what follows ids (rows,) at a position, and the key-value cache from now on."""
+        from keras import ops
+
+        layer, kv_cache = self.layer, list(kv_cache)
+        now, past = np.arange(self.longest) == position, np.arange(self.longest) <= position  # (longest,)
+        place = layer("places")(ops.cast(now, self.dtype)[None, None])
+        x = layer("scale")(layer("words")(ids[:, None])) + place  # (rows, 1, units)
+        for n in range(self.blocks):
+            own, h = layer(f"self_{n}"), layer(f"norm_self_{n}")(x)
+            for i, dense in ((2 * n, own.key_dense), (2 * n + 1, own.value_dense)):
+                kv_cache[i] = ops.where(now[:, None, None], dense(h), kv_cache[i])
+            x = x + _attend(own, h, kv_cache[2 * n], kv_cache[2 * n + 1], past)
+            keys, values, mask = memory_cache[n]
+            h = ops.reshape(layer(f"norm_look_{n}")(x), (keys.shape[0], -1, x.shape[-1]))  # (inputs, rows each, units)
+            x = x + ops.reshape(_attend(layer(f"look_{n}"), h, keys, values, mask), ops.shape(x))
+            x = x + layer(f"narrow_{n}")(layer(f"wide_{n}")(layer(f"norm_dense_{n}")(x)))
+        return layer("words")(layer("norm")(x), reverse=True)[:, 0], kv_cache
+
+
+def _attend(attention: keras.layers.MultiHeadAttention, x: Any, keys: Any, values: Any, mask: Any) -> Any:
+    """What the layer does, with keys and values (batch, time, heads, depth) that are there already."""
+    from keras import ops
+
+    query = attention.query_dense(x)
+    scores = ops.einsum("bqhd,bkhd->bhqk", query, keys) * attention.key_dim**-0.5
+    if mask is not None:
+        scores = ops.where(mask, scores, -1e9)
+    return attention.output_dense(ops.einsum("bhqk,bkhd->bqhd", ops.softmax(scores), values))

@@ -14,7 +14,8 @@ from apps import image_captioner as app
 from apps.parts.image_captioner.captions import read_captions, read_photos
 from shared import saved_models
 from shared.data.images import load_image, sample_photos
-from shared.layers.mobilenet import freeze
+from shared.decoding.captioner import load_captioner
+from shared.layers.mobilenet import freeze_lower_blocks
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
 from tests.parity_worker import BACKENDS, results
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 TINY = ["--size", 32, "--units", 16, "--heads", 2, "--hidden", 32, "--longest", 10, "--least", 1, "--batch", 8]
 TINY += ["--dropout", 0, "--learning-rate", 0.02, "--average", 0.1, "--held-out", 8, "--precision", "float32"]
 SHORT = ["--epochs", 3, "--whole-epochs", 2]
-MOBILENET = app.encoder
+MOBILENET = app.photo_encoder
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
 
 COMMAND = Command(app, "describe")
@@ -64,9 +65,9 @@ def told(colour: str, large: bool) -> list[str]:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path, monkeypatch):
-    """Outputs go to the current directory: let that not be the repository. The eyes are tiny ones."""
+    """Outputs go to the current directory: let that not be the repository. The encoder is a tiny one."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app, "encoder", tiny_encoder)
+    monkeypatch.setattr(app, "photo_encoder", tiny_encoder)
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +93,7 @@ def trained(tmp_path_factory, album) -> Path:
     """The folder of a run that has learned some of it, in both stages."""
     run = tmp_path_factory.mktemp("runs") / "trained"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "encoder", tiny_encoder)
+        patch.setattr(app, "photo_encoder", tiny_encoder)
         assert main("train", "--data", album, "--run", run, *TINY, "--epochs", 12, "--whole-epochs", 2) == 0
     return run
 
@@ -102,7 +103,7 @@ def straight(tmp_path_factory, album) -> Path:
     """The folder of a short run that nothing interrupted."""
     run = tmp_path_factory.mktemp("runs") / "straight"
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "encoder", tiny_encoder)
+        patch.setattr(app, "photo_encoder", tiny_encoder)
         assert main("train", "--data", album, "--run", run, *TINY, *SHORT) == 0
     return run
 
@@ -111,7 +112,7 @@ def straight(tmp_path_factory, album) -> Path:
 
 
 def test_the_network_is_small_and_made_of_keras_own_layers(monkeypatch):
-    monkeypatch.setattr(app, "encoder", MOBILENET)
+    monkeypatch.setattr(app, "photo_encoder", MOBILENET)
     import_keras()
     network = app.caption_network(2473, app.Train(), pretrained=False)
     assert network.get_layer("encoder").output_shape == (None, 36, 1280)
@@ -132,15 +133,15 @@ def test_imagenets_weights_are_taken_over(monkeypatch):
         return published if weights == "imagenet" else real(*args, weights=weights, **options)
 
     monkeypatch.setattr(keras.applications, "MobileNetV2", online)
-    eyes = MOBILENET(64, pretrained=True)
+    encoder = MOBILENET(64, pretrained=True)
     for name in ("Conv1", "Conv_1"):
-        for ours, theirs in zip(eyes.get_layer(name).weights, published.get_layer(name).weights, strict=True):
+        for ours, theirs in zip(encoder.get_layer(name).weights, published.get_layer(name).weights, strict=True):
             np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
     pixels = np.random.default_rng(0).integers(0, 256, (1, 64, 64, 3), np.uint8)
     features = real(include_top=False, weights=None, input_shape=(64, 64, 3))
-    features.set_weights(eyes.get_weights())
+    features.set_weights(encoder.get_weights())
     expected = np.asarray(features(keras.applications.mobilenet_v2.preprocess_input(pixels.astype("float32"))))
-    np.testing.assert_allclose(np.asarray(eyes(pixels))[0], expected.reshape(-1, 1280), atol=1e-4)
+    np.testing.assert_allclose(np.asarray(encoder(pixels))[0], expected.reshape(-1, 1280), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -148,9 +149,9 @@ def test_imagenets_weights_are_taken_over(monkeypatch):
 )
 def test_the_lower_blocks_and_all_statistics_stay_as_they_are(blocks, first):
     keras = import_keras()
-    eyes = MOBILENET(32, pretrained=False)
-    freeze(eyes, blocks)
-    learning = [layer for layer in eyes.layers if layer.trainable and layer.weights]
+    encoder = MOBILENET(32, pretrained=False)
+    freeze_lower_blocks(encoder, blocks)
+    learning = [layer for layer in encoder.layers if layer.trainable and layer.weights]
     assert learning[0].name == first
     assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in learning)
     assert learning[-1].name == "Conv_1"
@@ -159,11 +160,11 @@ def test_the_lower_blocks_and_all_statistics_stay_as_they_are(blocks, first):
 def test_the_loss_is_the_smoothed_entropy_of_words():
     import_keras()
     rng = np.random.default_rng(0)
-    logits, following = rng.normal(0, 2, (2, 4, 5)).astype("float32"), np.array([[1, 2, 3, 0], [4, 0, 0, 0]])
+    logits, targets = rng.normal(0, 2, (2, 4, 5)).astype("float32"), np.array([[1, 2, 3, 0], [4, 0, 0, 0]])
     shares = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
-    target = 0.9 * np.eye(5)[following] + 0.1 / 5
-    expected = -(target * np.log(shares)).sum(-1)[following > 0].mean()
-    assert np.mean(np.asarray(app.loss_with(0.1)(following, logits))) == pytest.approx(expected, rel=1e-5)
+    target = 0.9 * np.eye(5)[targets] + 0.1 / 5
+    expected = -(target * np.log(shares)).sum(-1)[targets > 0].mean()
+    assert np.mean(np.asarray(app.smoothed_cross_entropy(0.1)(targets, logits))) == pytest.approx(expected, rel=1e-5)
 
 
 def test_both_backends_write_and_train_the_same():
@@ -199,9 +200,9 @@ def test_a_run_learns_to_say_what_is_there(trained, album):
     assert "square" in record["vocabulary"]
     assert not (trained / "features.npy").exists(), "700 MB of Flickr8k's are not left behind"
     assert (trained / "curve.png").is_file()
-    captioner = app.load(trained)
+    captioner = load_captioner(trained)
     photos, found = read_photos(read_captions(album, "test")[0], captioner.size)
-    said = [best.text for best, *_ in captioner.write(captioner.look(photos), beams=3)]
+    said = [best.text for best, *_ in captioner.write(captioner.encode(photos), beams=3)]
     right = [
         colour in text
         for text, photo in zip(said, found, strict=True)
@@ -230,13 +231,13 @@ def test_what_is_wrong_with_the_data_is_told(album, capsys):
     assert "Best CIDEr, greedy, on photos held out" in out
 
 
-@pytest.mark.parametrize(("judgement", "folder"), [(2, ""), (4, "whole")])  # there are three of the first stage
-def test_resuming_equals_no_interruption(album, straight, tmp_path, monkeypatch, judgement, folder):
+@pytest.mark.parametrize(("validation", "folder"), [(2, ""), (4, "whole")])  # there are three of the first stage
+def test_resuming_equals_no_interruption(album, straight, tmp_path, monkeypatch, validation, folder):
     calls, real = [], app.metrics.Cider.mean
 
     def interrupted(*arguments):
         calls.append(1)
-        if len(calls) == judgement:
+        if len(calls) == validation:
             raise KeyboardInterrupt
         return real(*arguments)
 
@@ -381,7 +382,7 @@ def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, w
 def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
     save(tmp_path / "one.png", photo("red", True, 1))
     saved_models.save(tiny_network(12), tmp_path / "other", {"vocabulary": ["a"] * 5})
-    assert "is not a network that this app trained" in sentence(capsys, "one.png", "--model", "other")
+    assert "is not a network that captions photos" in sentence(capsys, "one.png", "--model", "other")
     (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
     assert "with its vocabulary in config.json" in sentence(capsys, "one.png", "--model", "alone.keras")
 
@@ -408,8 +409,8 @@ def shipped() -> Path:
 
 def test_the_shipped_model_is_small_and_knows_a_cat_from_a_rocket(shipped):
     assert (shipped / "model.keras").stat().st_size <= 10 * 2**20
-    captioner = app.load(None)
-    seen = captioner.look(np.stack([captioner.squeezed(load_image(path)) for path in sample_photos()]))
+    captioner = load_captioner()
+    seen = captioner.encode(np.stack([captioner.resized(load_image(path)) for path in sample_photos()]))
     said = {path.stem: found[0].text for path, found in zip(sample_photos(), captioner.write(seen), strict=True)}
     assert len(set(said.values())) > 3, said
     assert re.search("woman|person|man|girl|boy|lady", said["astronaut"]), said

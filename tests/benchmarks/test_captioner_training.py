@@ -19,11 +19,11 @@ def ran(*words) -> int:
 
 @pytest.fixture
 def album(tmp_path, monkeypatch):
-    """A few photos, each with one caption; the eyes are tiny ones, and so are both networks."""
+    """A few photos, each with one caption; the encoder is a tiny one, and so are both networks."""
     from PIL import Image
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app, "encoder", tiny_encoder)
+    monkeypatch.setattr(app, "photo_encoder", tiny_encoder)
     monkeypatch.setattr(bench, "WIDTH", 16)
     monkeypatch.setattr(bench, "TIMED", 2)
     lines = []

@@ -1,4 +1,4 @@
-"""The captioner with tiny eyes: what it writes, and a little training."""
+"""The captioner with a tiny encoder: what it writes, and a little training."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.parity_worker import build, scenario
 
 
 def tiny_encoder(size: int, pretrained: bool = False) -> Any:
-    """Eyes of one layer, as the app's encoder: photo uint8 -> features (batch, 16, 6)."""
+    """An encoder of one layer, in the place of the app's: photo uint8 -> features (batch, 16, 6)."""
     import keras
     from keras import layers
 
@@ -22,11 +22,11 @@ def tiny_encoder(size: int, pretrained: bool = False) -> Any:
 
 
 def tiny_network(words: int = 12, **settings: Any) -> Any:
-    """The app's network with those eyes."""
+    """The app's network with that encoder."""
     from apps import image_captioner as app
 
     sizes = {"size": 32, "units": 8, "heads": 2, "hidden": 12, "longest": 8, "dropout": 0.0}
-    with mock.patch.object(app, "encoder", tiny_encoder):
+    with mock.patch.object(app, "photo_encoder", tiny_encoder):
         return build(app.caption_network(words, app.Train(**sizes | settings), pretrained=False))
 
 
@@ -42,28 +42,28 @@ def captioner_writes() -> dict:
     from shared.decoding.captioner import Captioner
 
     captioner = Captioner(tiny_network(), Vocabulary("abcdefgh"), batch=4)
-    seen = captioner.look(photos(6))
+    features = captioner.encode(photos(6))
 
     def told(found: list) -> list:
         return [[(caption.text, caption.log_probability) for caption in photo] for photo in found]
 
     return {
-        "greedy": told(captioner.write(seen, beams=1)),
-        "beams": told(captioner.write(seen, beams=3)),
-        "chance": told(captioner.draw(seen, samples=3, temperature=1.3, seed=7)),
-        "attention": captioner.attention(seen[0], captioner.write(seen, beams=1)[0][0]).tolist(),
+        "greedy": told(captioner.write(features, beams=1)),
+        "beams": told(captioner.write(features, beams=3)),
+        "chance": told(captioner.sample(features, samples=3, temperature=1.3, seed=7)),
+        "attention": captioner.attention(features[0], captioner.write(features, beams=1)[0][0]).tolist(),
     }
 
 
 @scenario
 def captioner_trains() -> list[float]:
-    """The losses of three steps on the same two photos, the eyes learning, too."""
+    """The losses of three steps of all the network on the same two photos."""
     import keras
 
     from apps import image_captioner as app
 
     network, ids = tiny_network(), np.array([[1, 5, 6, 2, 1, 7, 2, 0], [1, 8, 9, 10, 11, 2, 0, 0]], np.int32)
-    following = np.concatenate([ids[:, 1:], np.zeros((2, 1), np.int32)], axis=1)
-    network.compile(keras.optimizers.SGD(0.1), app.loss_with(0.1))
-    fit = network.fit((photos(2), ids), following, batch_size=2, epochs=3, shuffle=False, verbose=0)
+    targets = np.concatenate([ids[:, 1:], np.zeros((2, 1), np.int32)], axis=1)
+    network.compile(keras.optimizers.SGD(0.1), app.smoothed_cross_entropy(0.1))
+    fit = network.fit((photos(2), ids), targets, batch_size=2, epochs=3, shuffle=False, verbose=0)
     return fit.history["loss"]

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.decoding.sampling import drawn_among
+from shared.decoding.sampling import draw_likely
 from shared.training.inference import compiled_inference
 from shared.training.runtime import import_keras
 
@@ -72,7 +72,7 @@ def speaker(network: Any, chunk: int = 64) -> Speak:
             x, states = cell(x, memory[2 * n : 2 * n + 2])
             kept += states
         logits = table(head(x), reverse=True)[0]  # (symbols,)
-        chosen = ops.where(given >= 0, given, drawn_among(logits / temperature, chance, top_k, top_p))
+        chosen = ops.where(given >= 0, given, draw_likely(logits / temperature, chance, top_k, top_p))
         state = [chosen, ops.take(ops.log_softmax(logits), chosen), *kept]
         return state, state
 

@@ -1,40 +1,38 @@
-"""Photos with sentences about them, in Flickr8k's published forms, and the words that a network reads and writes.
+"""Photos and their captions, read from the forms in which Flickr8k was published.
 
-A folder holds the photos, anywhere below it, and their sentences in captions.txt (lines of `image,caption`, quoted as
+A folder holds the photos, anywhere below it, and their captions in captions.txt (lines of `image,caption`, quoted as
 CSV is) or in Flickr8k.token.txt (lines of `image#number TAB caption`). Its splits are those of `datasets.open_images`.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from shared.console import say
-from shared.data.batches import shuffled
 from shared.data.datasets import split_pictures
 from shared.data.images import image_files, iter_images, resize
-from shared.data.vocabulary import Vocabulary, Words
+from shared.data.vocabulary import Words
+from shared.decoding.captioner import Caption
 from shared.errors import UserError
+from shared.files import write_atomically
 
-NAMED = 3  # examples in a message
-View = Callable[[int, bool, np.random.Generator], np.ndarray]
+EXAMPLES = 3  # in a message
 
 
 def words_of(text: str) -> Words:
-    """A sentence as Karpathy's split of Flickr8k has it: words of letters and digits, in lower case."""
+    """The words of a sentence, letters and digits in lower case, as in Karpathy's split of Flickr8k."""
     return tuple(re.findall(r"[^\W_]+", text.lower()))
 
 
-# ------------------------------------------------------------------------------------------------------- Reading
-
-
 @dataclass(frozen=True)
-class Captioned:
-    """A photo's file and what people said of it."""
+class CaptionedPhoto:
+    """A photo's file and what people wrote about it."""
 
     path: Path
     captions: tuple[Words, ...]
@@ -42,7 +40,7 @@ class Captioned:
 
 @dataclass
 class _Faults:
-    """What is left out, by kind."""
+    """Names of what is left out, by the kind of fault."""
 
     kinds: dict[str, list[str]] = field(default_factory=dict)
 
@@ -51,13 +49,13 @@ class _Faults:
 
     def __str__(self) -> str:
         def named(places: list[str]) -> str:
-            more = f" and {len(places) - NAMED:,} more" if len(places) > NAMED else ""
-            return ", ".join(places[:NAMED]) + more
+            more = f" and {len(places) - EXAMPLES:,} more" if len(places) > EXAMPLES else ""
+            return ", ".join(places[:EXAMPLES]) + more
 
         return "; ".join(f"{len(places):,} {kind} ({named(places)})" for kind, places in self.kinds.items())
 
 
-def read_captions(data: str | Path, *splits: str) -> list[list[Captioned]]:
+def read_captions(data: str | Path, *splits: str) -> list[list[CaptionedPhoto]]:
     """For each split ("train", "validation", "test" or "all") its photos that have captions; none is decoded yet.
 
     What is left out is counted and named on stderr: captions of photos that are not there, photos without captions,
@@ -77,14 +75,14 @@ def read_captions(data: str | Path, *splits: str) -> list[list[Captioned]]:
     present = {path.name for path in image_files(folder)}
     for name in sorted(captions.keys() - present):
         faults.add("captioned photos that are not there", name)
-    found: dict[str, list[Captioned]] = {split: [] for split in splits}
+    found: dict[str, list[CaptionedPhoto]] = {split: [] for split in splits}
     for name, root, path in split_pictures(folder):
         if chosen := {name, "all"} & set(splits):
             if path.name not in captions:
                 faults.add("photos without captions", path.name)
             else:
                 for split in chosen:
-                    found[split].append(Captioned(root / path, tuple(captions[path.name])))
+                    found[split].append(CaptionedPhoto(root / path, tuple(captions[path.name])))
     if faults.kinds:
         say(f"Left out of {folder}: {faults}.")
     for split in splits:
@@ -127,76 +125,29 @@ def _unquoted(text: str) -> str:
     return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
-def read_photos(found: Sequence[Captioned], size: int) -> tuple[np.ndarray, list[Captioned]]:
-    """The photos squeezed into squares, uint8 (photos, size, size, 3), and which they are: broken ones are left out.
+def read_photos(found: Sequence[CaptionedPhoto], size: int) -> tuple[np.ndarray, list[CaptionedPhoto]]:
+    """The photos that can be read, uint8 (photos, size, size, 3), and which of `found` they are.
 
-    The whole photo is seen, not its middle: captions speak of what is at the edges, too.
+    Each is resized whole, not cropped to a square: captions speak of what is at the edges, too.
     """
     of_path = {item.path: item for item in found}
     photos = np.empty((len(of_path), size, size, 3), np.uint8)
-    kept: list[Captioned] = []
+    readable: list[CaptionedPhoto] = []
     for path, photo in iter_images(of_path):
-        photos[len(kept)] = resize(photo, size, size)
-        kept.append(of_path[path])
-    return photos[: len(kept)], kept
+        photos[len(readable)] = resize(photo, size, size)
+        readable.append(of_path[path])
+    return photos[: len(readable)], readable
 
 
-# --------------------------------------------------------------------------------------------------------- Words
-
-
-# ------------------------------------------------------------------------------------------------------- Lessons
-
-
-@dataclass(frozen=True)
-class Lesson:
-    """What a photo teaches."""
-
-    captions: tuple[list[int], ...]
-    """Ids, each between a start and an end."""
-    mirrored: tuple[list[int], ...]
-    """Those that are true of the mirror image, too: they do not speak of left and right."""
-
-    @classmethod
-    def of(cls, captions: Iterable[Words], vocabulary: Vocabulary) -> Lesson:
-        """From a photo's captions."""
-        captions = tuple(captions)
-        fair = [words for words in captions if not {"left", "right"} & set(words)]
-        return cls(tuple(map(vocabulary.encode, captions)), tuple(map(vocabulary.encode, fair)))
-
-
-def pack(captions: Sequence[list[int]], length: int, longest: int) -> tuple[np.ndarray, np.ndarray]:
-    """Captions one behind the other in a row, and what follows each of its ids, int32 (length,) each; 0 fills it up.
-
-    A caption is cut at `longest` ids, and the row at `length`. Packed, five captions need half of the place that five
-    padded rows do, and the photo is looked at once for all of them.
-    """
-    row, following = np.zeros((2, length), np.int32)
-    at = 0
-    for ids in captions:
-        taken = min(len(ids) - 1, longest, length - at)
-        row[at : at + taken], following[at : at + taken] = ids[:taken], ids[1 : taken + 1]
-        at += taken
-    return row, following
-
-
-def lessons(
-    views: View, found: Sequence[Lesson], *, batch: int, length: int, longest: int, seed: int, epoch: int
-) -> Iterator[tuple[tuple[np.ndarray, np.ndarray], np.ndarray]]:
-    """Batches ((views, ids), following ids) without end, from epoch number `epoch` on.
-
-    An epoch depends on the seed and its number alone: photos in random order, each mirrored or not, all its captions in
-    one row.
-
-    Args:
-        views: `views(n, mirrored, rng)` is what the network sees of photo n, an array.
-        found: of each photo.
-    """
-    for chosen, rng in shuffled(len(found), batch, seed, epoch):
-        seen, rows = [], []
-        for n in chosen:
-            mirrored = bool(rng.integers(2)) and bool(found[n].mirrored)
-            captions = found[n].mirrored if mirrored else found[n].captions
-            seen.append(views(n, mirrored, rng))
-            rows.append(pack([captions[i] for i in rng.permutation(len(captions))], length, longest))
-        ids, following = map(np.stack, zip(*rows, strict=True))
-        yield (np.stack(seen), ids), following
+def save_captions(path: Path, photos: Sequence[CaptionedPhoto], captions: dict[int, list[Caption]]) -> None:
+    """Save the captions of each beam width, with what people wrote, as JSON."""
+    rows = [
+        {
+            "photo": photo.path.name,
+            "captions": {f"beams {beams}": found[n].text for beams, found in captions.items()},
+            "references": [" ".join(words) for words in photo.captions],
+        }
+        for n, photo in enumerate(photos)
+    ]
+    with write_atomically(path) as temporary:
+        temporary.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")

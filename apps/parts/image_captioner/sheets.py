@@ -1,4 +1,4 @@
-"""Pictures of captions: photos with their sentences below, and where the network looked for each word."""
+"""Pictures: photos with their captions below, and where the network looked for each word."""
 
 from __future__ import annotations
 
@@ -22,20 +22,23 @@ def framed(photo: np.ndarray, side: int) -> np.ndarray:
 
 
 def caption_sheet(photos: Sequence[np.ndarray], texts: Sequence[str], columns: int = 3) -> np.ndarray:
-    """Photos (H, W, 3) of any sizes with their sentences, uint8 (H, W, 3)."""
+    """Photos (H, W, 3) of any sizes with their captions below, uint8 (H, W, 3)."""
     tiles = [pictures.caption(framed(photo, TILE), text, 18) for photo, text in zip(photos, texts, strict=True)]
-    height = max(len(tile) for tile in tiles)
-    even = [np.pad(tile, ((0, height - len(tile)), (0, 0), (0, 0)), constant_values=255) for tile in tiles]
-    return pictures.grid(even, columns, 8)
+    return even_grid(tiles, columns, 8)
 
 
 def attention_sheet(photo: np.ndarray, words: Sequence[str], maps: np.ndarray, columns: int = 6) -> np.ndarray:
-    """A photo, then once for each word, bright where the network looked: maps float32 (words, rows, columns)."""
+    """A photo, and again for each word, bright where the network looked: maps float32 (words, rows, columns)."""
     photo = fit_within(photo, WORD_TILE)
     tiles = [pictures.caption(framed(photo, WORD_TILE), " ")]
     for word, weights in zip(words, maps, strict=True):
         light = resize((255 * weights / weights.max()).astype(np.uint8), *photo.shape[:2])[..., None] / 255
         tiles.append(pictures.caption(framed((photo * (0.2 + 0.8 * light)).astype(np.uint8), WORD_TILE), word))
+    return even_grid(tiles, columns, 4)
+
+
+def even_grid(tiles: Sequence[np.ndarray], columns: int, pad: int) -> np.ndarray:
+    """Tiles of one width in a grid, the lower ones with white below."""
     height = max(len(tile) for tile in tiles)
     even = [np.pad(tile, ((0, height - len(tile)), (0, 0), (0, 0)), constant_values=255) for tile in tiles]
-    return pictures.grid(even, columns, 4)
+    return pictures.grid(even, columns, pad)

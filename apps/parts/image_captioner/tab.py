@@ -5,13 +5,14 @@ import gradio as gr
 from apps import image_captioner
 from apps.parts.image_captioner.sheets import attention_sheet
 from shared import tabs
+from shared.decoding.captioner import load_captioner
 
 TITLE, POSITION = "Describe", 60
 
 
 def show() -> None:
     """Lay out the tab."""
-    captioner = tabs.load_once(image_captioner.APP, lambda: image_captioner.load(None))
+    captioner = tabs.load_once(image_captioner.APP, load_captioner)
     with gr.Row():
         with gr.Column():
             photo, sample = tabs.photo_input("camera")
@@ -24,8 +25,8 @@ def show() -> None:
     def describe(path):
         photo, _ = tabs.read_photo(path)
         network = captioner()
-        features = network.look(network.squeezed(photo)[None])
-        best = network.write(features, image_captioner.Describe.beams, image_captioner.LENGTH_WEIGHT)[0][0]
+        features = network.encode(network.resized(photo)[None])
+        best = network.write(features, image_captioner.Describe.beams)[0][0]
         sheet = attention_sheet(photo, best.words, network.attention(features[0], best))
         return f"{best.text} ({best.score:.0%})", sheet
 

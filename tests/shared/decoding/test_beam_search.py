@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from shared.data.vocabulary import END, SPECIAL, START
-from shared.decoding.beam_search import sampler, searcher
-from shared.layers.transformer import caption_decoder
+from shared.decoding.beam_search import TokenRules, beam_search, sampler
 from shared.training.runtime import import_keras
 from tests.parity_worker import build, data
+from tests.shared.layers.test_transformer import tiny_decoder
 
-WORDS, LONGEST = 7, 4  # three words, three places and an end
+TOKENS, LONGEST = 7, 4  # three words, three positions and an end
+END, START, FIRST_WORD = 0, 3, 4
+RULES = TokenRules(START, END, forbidden=(1, 2, START), repeats=False)
 
 
 @pytest.fixture(scope="module")
 def decoder():
     import_keras()
-    return build(caption_decoder(WORDS, 6, size=8, layers=1, heads=2, hidden=12, longest=LONGEST), seed=5)
+    return build(tiny_decoder(TOKENS, START, LONGEST, blocks=1), seed=5)
 
 
 FEATURES = data(3, 5, 6)
@@ -29,8 +31,8 @@ def next_scores(decoder, features: np.ndarray, words: tuple[int, ...]) -> np.nda
     """Log-probabilities of what may follow, (words,), by the plain network."""
     ids = np.array([[START, *words]], np.int32)
     logits = np.asarray(decoder([features[None], ids]), "float64")[0, -1]
-    allowed = np.zeros(WORDS, bool)
-    allowed[SPECIAL:] = True
+    allowed = np.zeros(TOKENS, bool)
+    allowed[FIRST_WORD:] = True
     allowed[END] = bool(words)
     if words:
         allowed[words[-1]] = False
@@ -46,7 +48,7 @@ def total(decoder, features: np.ndarray, words: tuple[int, ...]) -> float:
 
 def every_caption() -> list[tuple[int, ...]]:
     """Without a word twice running."""
-    found = [c for n in range(1, LONGEST) for c in itertools.product(range(SPECIAL, WORDS), repeat=n)]
+    found = [c for n in range(1, LONGEST) for c in itertools.product(range(FIRST_WORD, TOKENS), repeat=n)]
     return [caption for caption in found if all(a != b for a, b in itertools.pairwise(caption))]
 
 
@@ -56,7 +58,7 @@ def trimmed(ids: np.ndarray) -> tuple[int, ...]:
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_many_beams_find_the_best_of_all_captions(decoder, weight):
-    ids, sums = searcher(decoder, beams=20, length_weight=weight)(FEATURES)
+    ids, sums = beam_search(decoder, RULES, beams=20, length_weight=weight)(FEATURES)
     for features, found, scores in zip(FEATURES, ids, sums, strict=True):
         ranks = {c: total(decoder, features, c) / (len(c) + 1) ** weight for c in every_caption()}
         best = max(ranks, key=ranks.get)
@@ -66,7 +68,7 @@ def test_many_beams_find_the_best_of_all_captions(decoder, weight):
 
 
 def test_one_beam_takes_the_likeliest_word_each_time(decoder):
-    ids, sums = searcher(decoder, beams=1)(FEATURES)
+    ids, sums = beam_search(decoder, RULES, beams=1)(FEATURES)
     assert ids.shape == (3, 1, LONGEST)
     for features, found, score in zip(FEATURES, ids[:, 0], sums[:, 0], strict=True):
         words: tuple[int, ...] = ()
@@ -79,11 +81,18 @@ def test_one_beam_takes_the_likeliest_word_each_time(decoder):
 
 
 def test_every_caption_ends_and_none_is_empty(decoder):
-    for ids, _ in (searcher(decoder, beams=3)(FEATURES), sampler(decoder, 40)(FEATURES, chances(40), 5.0)):
+    sample = sampler(decoder, RULES, 40)
+    for ids, _ in (beam_search(decoder, RULES, beams=3)(FEATURES), sample(FEATURES, chances(40), 5.0)):
         assert (ids[..., -1] == END).all()
-        assert (ids[..., 0] >= SPECIAL).all()
+        assert (ids[..., 0] >= FIRST_WORD).all()
         assert not ((ids[..., 1:] == ids[..., :-1]) & (ids[..., 1:] != END)).any(), "no word twice running"
-        assert np.isin(ids, [END, *range(SPECIAL, WORDS)]).all(), "no unknown word"
+        assert np.isin(ids, [END, *range(FIRST_WORD, TOKENS)]).all(), "no unknown word"
+
+
+def test_rules_may_allow_a_word_twice_running(decoder):
+    ids, _ = sampler(decoder, replace(RULES, repeats=True), 100)(FEATURES, chances(100), 5.0)
+    assert ((ids[..., 1:] == ids[..., :-1]) & (ids[..., 1:] != END)).any()
+    assert np.isin(ids, [END, *range(FIRST_WORD, TOKENS)]).all()
 
 
 def chances(samples: int, seed: int = 0) -> np.ndarray:
@@ -92,20 +101,20 @@ def chances(samples: int, seed: int = 0) -> np.ndarray:
 
 def test_chance_falls_where_the_probabilities_say(decoder):
     samples, heat = 2000, 1.5
-    ids, sums = sampler(decoder, samples)(FEATURES, chances(samples), heat)
+    ids, sums = sampler(decoder, RULES, samples)(FEATURES, chances(samples), heat)
     for features, found, scores in zip(FEATURES, ids, sums, strict=True):
         warm = next_scores(decoder, features, ()) / heat
         expected = np.exp(warm) / np.exp(warm).sum()
-        np.testing.assert_allclose(np.bincount(found[:, 0], minlength=WORDS) / samples, expected, atol=0.04)
+        np.testing.assert_allclose(np.bincount(found[:, 0], minlength=TOKENS) / samples, expected, atol=0.04)
         words = trimmed(found[0])
         assert scores[0] == pytest.approx(total(decoder, features, words), abs=1e-3), "at temperature 1"
 
 
 def test_little_heat_is_greedy_and_a_seed_is_a_text(decoder):
-    greedy, _ = searcher(decoder, beams=1)(FEATURES)
-    cold, _ = sampler(decoder, 5)(FEATURES, chances(5), 0.001)
+    greedy, _ = beam_search(decoder, RULES, beams=1)(FEATURES)
+    cold, _ = sampler(decoder, RULES, 5)(FEATURES, chances(5), 0.001)
     np.testing.assert_array_equal(cold, np.repeat(greedy, 5, axis=1))
-    draw = sampler(decoder, 5)
+    draw = sampler(decoder, RULES, 5)
     one, same, other = (draw(FEATURES, chances(5, seed), 2.0)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()

@@ -1,4 +1,4 @@
-"""Captions are read in both published forms, whatever is wrong with a line; photos teach what is true of them."""
+"""Captions are read in both published forms, whatever is wrong with a line."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import pytest
 from PIL import Image
 
 from apps.parts.image_captioner import captions
-from apps.parts.image_captioner.captions import Lesson
-from shared.data.vocabulary import END, PAD, START, UNKNOWN, Vocabulary
 from shared.errors import UserError
 
 
@@ -28,11 +26,11 @@ def split_lists(folder: Path, **splits: str) -> None:
         (folder / f"Flickr_8k.{name}Images.txt").write_text("\n".join(files.split()) + "\n", encoding="utf-8")
 
 
-def read(folder: Path, split: str) -> list[captions.Captioned]:
+def read(folder: Path, split: str) -> list[captions.CaptionedPhoto]:
     return captions.read_captions(folder, split)[0]
 
 
-def sentences(found: list[captions.Captioned]) -> dict[str, list[str]]:
+def sentences(found: list[captions.CaptionedPhoto]) -> dict[str, list[str]]:
     return {photo.path.name: [" ".join(words) for words in photo.captions] for photo in found}
 
 
@@ -111,68 +109,3 @@ def test_broken_photos_are_skipped_with_their_captions(tmp_path, capsys):
     assert photos.shape == (2, 4, 4, 3)
     assert photos[1].mean() == pytest.approx(20, abs=2)
     assert "b.jpg" in capsys.readouterr().err
-
-
-# --------------------------------------------------------------------------------------------------------- words
-
-
-def test_a_vocabulary_knows_what_is_common():
-    vocabulary = Vocabulary.of([("a", "dog"), ("a", "cat"), ("the", "dog")], least=2)
-    assert vocabulary.known == ["a", "dog"]
-    assert len(vocabulary) == 6
-    ids = vocabulary.encode(("a", "red", "dog"))
-    assert ids == [START, 4, UNKNOWN, 5, END]
-    assert vocabulary.decode([*ids[1:], 4, 4]) == ("a", "dog"), "what is behind the end does not count"
-
-
-def test_the_order_of_words_is_that_of_no_file():
-    one = Vocabulary.of([("b", "a"), ("c",)], least=1)
-    assert one.known == Vocabulary.of([("c",), ("a", "b")], least=1).known == ["a", "b", "c"]
-
-
-# ------------------------------------------------------------------------------------------------------- lessons
-
-
-def test_a_mirror_image_teaches_nothing_of_left_and_right():
-    words = [("the", "left", "hand"), ("a", "hand"), ("right", "there")]
-    vocabulary = Vocabulary.of(words, least=1)
-    lesson = Lesson.of(words, vocabulary)
-    assert [vocabulary.decode(ids[1:]) for ids in lesson.captions] == words
-    assert [vocabulary.decode(ids[1:]) for ids in lesson.mirrored] == [("a", "hand")]
-
-
-def test_a_row_holds_captions_one_behind_the_other():
-    row, following = captions.pack([[START, 7, 8, END], [START, 9, END]], length=7, longest=5)
-    assert row.tolist() == [START, 7, 8, START, 9, PAD, PAD]
-    assert following.tolist() == [7, 8, END, 9, END, PAD, PAD]
-    row, following = captions.pack([[START, 7, 8, 9, END], [START, 9, END]], length=4, longest=3)
-    assert row.tolist() == [START, 7, 8, START], "cut"
-    assert following.tolist() == [7, 8, 9, 9], "without an end that was not said here"
-
-
-def test_an_epoch_is_its_seed_and_number():
-    lesson = Lesson.of([("left",), ("a",), ("b",), ("c",)], vocabulary := Vocabulary(["a", "b", "c", "left"]))
-    handed = Lesson.of([("left",)], vocabulary)
-    found, seen = [lesson] * 5 + [handed], []
-
-    def view(n, mirrored, rng):
-        seen.append((int(n), mirrored))
-        return np.full((2, 2), n + 10 * mirrored, np.float32)
-
-    def epochs(first: int, count: int) -> list:
-        made = captions.lessons(view, found, batch=2, length=12, longest=4, seed=3, epoch=first)
-        return [next(made) for _ in range(3 * count)]
-
-    both, second = epochs(0, 2), epochs(1, 1)
-    for ((views, ids), following), ((more, others), last) in zip(both[3:], second, strict=True):
-        np.testing.assert_array_equal(views, more)
-        np.testing.assert_array_equal(ids, others)
-        np.testing.assert_array_equal(following, last)
-    assert sorted(n for n, _ in seen[:6]) == list(range(6)), "each photo once"
-    assert len({mirrored for _, mirrored in seen}) == 2
-    assert not any(mirrored for n, mirrored in seen if n == 5), "its only caption speaks of left"
-    for (views, ids), _ in both:
-        assert views.shape == (2, 2, 2)
-        assert ids.shape == (2, 12)
-        for photo, row in zip(views[:, 0, 0], ids, strict=True):
-            assert (vocabulary.encode(("left",))[1] in row) == (photo < 10), "mirrored ones say nothing of it"
