@@ -43,8 +43,8 @@ from shared.files import output_path
 from shared.layers.mobilenet import freeze_lower_blocks, mobilenet
 from shared.layers.transformer import BlockConfig, embed, packed_rows, token_table, transformer_block
 from shared.settings import Precision, Range, Seed, Settings, Training
+from shared.training import devices, fit_loop
 from shared.training.optimizers import adamw
-from shared.training.runtime import import_keras
 
 if TYPE_CHECKING:
     import keras
@@ -286,8 +286,6 @@ class CaptionTraining:
 
     def _fit(self, network: Any, input_of: Callable, encode: Callable, folder: Path, epochs: int, rate: float) -> None:
         """Train a network; `encode` copies its weights to the captioner, and gives the validation photos' features."""
-        from shared.training import fit_loop
-
         config, steps = self.config, len(self.captions) // self.config.batch
         optimizer = adamw(epochs * steps, rate, config.weight_decay, config.average)
         network.compile(optimizer, smoothed_cross_entropy(config.smoothing))
@@ -322,12 +320,11 @@ def fit(config: Train, training: list[CaptionedPhoto], validation: list[Captione
             raise UserError(f"{config.init} knows other words than {config.data} has: train without --init.")
         saved_models.start_from(captioner.network, config.init)
     ids = [CaptionIds.of(photo.captions, vocabulary) for photo in training]
-    cider = metrics.Cider([photo.captions for photo in validation])
-    stages = CaptionTraining(config, captioner, precision, ids, cider)
-    say(
-        f"{len(training):,} photos to learn from, {len(vocabulary):,} words; "
-        f"{captioner.network.count_params():,} parameters, {captioner.decoder.count_params():,} of them in the decoder."
+    stages = CaptionTraining(config, captioner, precision, ids, metrics.Cider([photo.captions for photo in validation]))
+    sizes = (
+        f"{captioner.network.count_params():,} parameters, {captioner.decoder.count_params():,} of them the decoder's"
     )
+    say(f"{len(training):,} photos to learn from, {len(vocabulary):,} words; {sizes}.")
     stages.train_decoder(photos, validation_photos)
     if config.whole_epochs:
         stages.train_all(photos, validation_photos)
@@ -337,9 +334,6 @@ def fit(config: Train, training: list[CaptionedPhoto], validation: list[Captione
 def train(config: Train) -> None:
     """Learn to caption photos; Ctrl-C saves, --resume goes on."""
     config, training, validation = checked(config)
-    import_keras()
-    from shared.training import devices
-
     # The encoder is float32 in any case; only the transformer takes the device's precision.
     with devices.setup(config.seed, config.precision) as device, devices.setup(None, "float32"):
         say(f"Training on {device.description}.")
@@ -360,13 +354,14 @@ def evaluate(config: Evaluate) -> None:
     captioner = load_captioner(config.model)
     photos, found = read_photos(found[: config.limit or None], captioner.size)
     print(f"{captioner.network.count_params():,} parameters; {len(found):,} photos of the {config.split} split")
-    captions, references = {}, [photo.captions for photo in found]
+    captions = {}
     for beams in config.beams:
         captioner.write(captioner.encode(photos[: captioner.batch]), beams)  # compiles
         began_s = time.perf_counter()
         captions[beams] = [best for best, *_ in captioner.write(captioner.encode(photos), beams)]
         per_second = len(photos) / (time.perf_counter() - began_s)
-        scores = metrics.summary([caption.words for caption in captions[beams]], references, known)
+        words = [caption.words for caption in captions[beams]]
+        scores = metrics.summary(words, [photo.captions for photo in found], known)
         print(f"beams {beams}: {scores}, {per_second:.1f} captions/s")
     save_captions(path, found, captions)
     shown = captions[config.beams[min(1, len(config.beams) - 1)]]
@@ -390,11 +385,10 @@ def describe(config: Describe) -> None:
         captions = [found[:1] for found in captioner.write(features, config.beams)]
     # A caption's score is the probability of a word in it, on average.
     print_answers(files, [[(each.text, each.score) for each in found] for found in captions], JSON_KEYS, config.json)
-    first = [found[0] for found in captions]
-    shown = [caption.text for caption in first[: pictures.SHEET_PHOTOS]]
+    shown = [found[0].text for found in captions[: pictures.SHEET_PHOTOS]]
     pictures.save_photo_sheet(path, caption_sheet(photos[: len(shown)], shown), len(files))
     if config.attention:
-        for file, photo, cells, caption in zip(files, photos, features, first, strict=True):
+        for file, photo, cells, (caption, *_) in zip(files, photos, features, captions, strict=True):
             sheet = output_path(path.parent, APP, f"{file.stem}-attention.png")
             pictures.save_image(sheet, attention_sheet(photo, caption.words, captioner.attention(cells, caption)))
             say(f"Where it looked on {file.name}: {sheet}")
