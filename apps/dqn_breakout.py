@@ -30,7 +30,7 @@ import tyro
 
 from apps.parts.dqn_breakout.networks import load_network
 from apps.parts.dqn_breakout.replay import ReplayBuffer
-from apps.parts.dqn_breakout.report import print_published, print_scores, training_summary, validation_score
+from apps.parts.dqn_breakout.report import print_game, print_published, print_scores, training_summary, validation_score
 from apps.parts.dqn_breakout.window import Window
 from shared import cli, saved_models, settings
 from shared.atari.film import film_game
@@ -94,8 +94,7 @@ class Train(Training):
     environments: Annotated[int, Range(1, 65_536)] = 128
     """Games played in parallel."""
     sticky_games: Annotated[float, Range(0, 1)] = 0.0
-    """Share of the games with sticky actions: the emulator repeats the previous action with probability 0.25. If it is
-    above 0, evaluations average both protocols."""
+    """Share of the games with sticky actions (probability 0.25); with any, evaluations average both protocols."""
     learning_rate: Annotated[float, Range(1e-9, 1e6)] = 2.5e-4
     """Adam's step size at the start; it falls linearly to zero."""
     discount: Annotated[float, Range(0, 1)] = 0.99
@@ -234,9 +233,8 @@ def pqn(config: Train, games: Games, network: keras.Model, optimizer: Any, steps
         last_values = policy(games.observations).max(axis=-1)
         targets = q_lambda(rewards, terminal, weights, values, last_values, config.discount, config.trace)
         data = [array.reshape(-1, *array.shape[2:]) for array in (frames, actions, targets, weights)]
-        order = np.concatenate([rng.permutation(targets.size) for _ in range(config.epochs)])
-        minibatches = order.reshape(-1, config.batch)
-        batches = prefetch(shard(*(array[chosen] for array in data)) for chosen in minibatches)
+        order = np.concatenate([rng.permutation(targets.size) for _ in range(config.epochs)]).reshape(-1, config.batch)
+        batches = prefetch(shard(*(array[chosen] for array in data)) for chosen in order)
         losses = [update(*batch) for batch in batches]
         steps += targets.size
         yield steps, {"loss": np.mean(losses), "value": values.mean(), "training_score": games.mean_score}
@@ -375,8 +373,7 @@ def train(config: Train) -> None:
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's table: 100 games by each of two protocols, and how long the training took."""
     print_scores(policy_of(load_network(config.game, config.model)), config.game, config.games, config.seed)
-    folder = config.model or saved_models.MODELS / f"dqn_{config.game}"
-    print(training_summary(config.game, folder.parent if folder.is_file() else folder))
+    print(training_summary(config.game, config.model or saved_models.MODELS / f"dqn_{config.game}"))
 
 
 def play(config: Play) -> None:
@@ -388,8 +385,7 @@ def play(config: Play) -> None:
         games = []
         for seed in range(config.seed, config.seed + config.episodes):
             game = record_game(policy, config.game, seed=seed, epsilon=config.epsilon, sticky=config.sticky)
-            ended = "" if game.finished else " (cut off after 5 minutes of play)"
-            print(f"{config.game}, seed {seed}: {game.score:.0f} points in {len(game.actions):,} steps{ended}")
+            print_game(game)
             games.append(game)
         print_published(config.game)
         best = max(games, key=lambda game: game.score)

@@ -49,8 +49,6 @@ from shared.training.optimizers import averaged
 if TYPE_CHECKING:
     import keras
 
-    Adversaries = tuple[keras.Model, keras.Model, keras.Optimizer, keras.Optimizer]
-
 APP = "gan_faces"
 VALIDATION_SAMPLES = 1000  # generated images that the best generator is chosen by
 
@@ -266,7 +264,7 @@ def falling(start: float, config: Train) -> Callable:
     return keras.optimizers.schedules.CosineDecay(start, -(-config.images // config.batch), alpha=0.1)
 
 
-def adversaries(config: Train) -> Adversaries:
+def adversaries(config: Train) -> tuple[keras.Model, keras.Model, keras.Optimizer, keras.Optimizer]:
     """Generator, critic and their optimizers, built; the generator's optimizer averages its weights."""
     import keras
 
@@ -283,12 +281,12 @@ def adversaries(config: Train) -> Adversaries:
 
 
 def learner(
-    config: Train, faces: np.ndarray, owners: Adversaries, validator: Validator, sheet: Callable[[int], None], seen: int
+    config: Train, faces: np.ndarray, owners: Any, validator: Validator, sheet: Callable[[int], None], seen: int
 ) -> custom_loop.Learner:
     """Learn without end; every 32 updates yield the photos seen and the means of what the updates gave."""
     from shared.training.steps import compile_step, shard
 
-    updates = {penalise: compile_step(gan_update(config, *owners, penalise), *owners) for penalise in (False, True)}
+    updates = {p: compile_step(gan_update(config, *owners, penalise=p), *owners) for p in (False, True)}
     logs: list[dict[str, Any]] = []
     while True:
         if seen % config.sheet_every < config.batch:
@@ -377,24 +375,21 @@ def evaluate(config: Evaluate) -> None:
 
 def generate(config: Generate) -> None:
     """Generate a sheet of new faces, or an animation that interpolates between faces."""
-    default = 8 if config.interpolate else 64
-    count = default if config.count is None else config.count
-    if config.interpolate:
-        in_range("--count", count, 2, 100)
+    count = config.count or (8 if config.interpolate else 64)
     path = output_path(config.output, APP, "morph.webp" if config.interpolate else "faces.png")
     if config.interpolate:
+        in_range("--count", count, 2, 100)
         Film(path)  # a wrong ending is refused before the work, not after it
     network, _ = load_generator(config.model)
     latents = draw_latents(config.seed, count, network)
-    sample = sampler(network)
     began_s = time.perf_counter()
-    faces = sample(config.truncation * (interpolation(latents, 24) if config.interpolate else latents))
+    faces = sampler(network)(config.truncation * (interpolation(latents, 24) if config.interpolate else latents))
     took = f"generated in {time.perf_counter() - began_s:.1f} s"
     if config.interpolate:
         save_animation(path, faces)
         print(f"An animation through {count} faces, {len(faces):,} frames {took}: {path}")
     else:
-        save_sheet(path, faces, columns=8 if count == 64 else int(np.ceil(np.sqrt(count))), scale=2)
+        save_sheet(path, faces, columns=int(np.ceil(np.sqrt(count))), scale=2)
         print(f"{count:,} faces of people who do not exist, {took}: {path}")
     print(
         f"Try next: python apps/{APP}.py --interpolate --seed {config.seed + 1}, or: python apps/{APP}.py train --quick"

@@ -28,8 +28,6 @@ COMING = {
 
 TOO_LONG = {
     "apps/colorizer.py",
-    "apps/dqn_breakout.py",
-    "apps/gan_faces.py",
     "apps/parts/char_rnn/writer.py:speaker",
     "shared/drawing/bars.py:bar_panel",
     "shared/layers/weight_drop_lstm.py:_recurrence",

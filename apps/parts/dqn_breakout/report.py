@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.atari.games import Policy
+from shared.atari.recording import RecordedGame
 from shared.atari.scores import NATURE, PUBLISHED, STICKY, human_normalised, protocol_scores
 from shared.console import say
 
@@ -31,6 +32,12 @@ def print_scores(policy: Policy, game: str, count: int, seed: int) -> None:
         print(f"{protocol.name:38}{row}{human_normalised(game, scores.mean()):>9}")
 
 
+def print_game(game: RecordedGame) -> None:
+    """Print the score and the length of a game."""
+    ended = "" if game.finished else " (cut off after 5 minutes of play)"
+    print(f"{game.name}, seed {game.seed}: {game.score:.0f} points in {len(game.actions):,} steps{ended}")
+
+
 def print_published(game: str) -> None:
     """Print the published scores of a game, if there are any."""
     if game in PUBLISHED:
@@ -38,9 +45,9 @@ def print_published(game: str) -> None:
         print(f"For comparison: random play {scores.random}, a human {scores.human}, DQN-Nature {scores.dqn}.")
 
 
-def training_summary(game: str, folder: Path) -> str:
-    """How long a training took, and when it passed the human score, by its own record: metrics.jsonl in `folder`."""
-    record = folder / "metrics.jsonl"
+def training_summary(game: str, model: Path) -> str:
+    """How long a model's training took, and when it passed the human score, by the metrics.jsonl in its folder."""
+    record = (model.parent if model.is_file() else model) / "metrics.jsonl"
     if not record.is_file():
         return f"There is no record of the training beside the model: {record} is missing."
     lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
