@@ -29,7 +29,7 @@ import tyro
 
 from apps.parts.char_rnn import terminal
 from apps.parts.char_rnn.alphabet import Alphabet, longest_copy, split, words
-from apps.parts.char_rnn.writer import BLOCK, Speak, block_judge, collect, speaker
+from apps.parts.char_rnn.writer import BLOCK, Writer, compile_block_losses, joined
 from shared import cli, saved_models, settings
 from shared.console import say
 from shared.data.datasets import open_text
@@ -208,13 +208,14 @@ def fit(config: Train, text: str) -> float:
     optimizer = adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
     network.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     say(f"{len(text):,} characters, {len(alphabet):,} symbols; {shipped.count_params():,} parameters.")
-    measure, speak = block_judge(shipped), speaker(shipped)
+    block_losses, writer = compile_block_losses(shipped), Writer(shipped)
 
     def validate() -> float:
         shipped.set_weights([variable.numpy() for variable in network.trainable_variables])
-        sample, _ = collect(speak(alphabet.encode(alphabet.start), 240, np.random.default_rng(config.seed), 0.8))
+        rng = np.random.default_rng(config.seed)
+        sample, _ = joined(writer.write(alphabet.encode(alphabet.start), 240, rng, temperature=0.8))
         print(f"\n{'-' * 60}\n{alphabet.decode(sample)}")
-        return float(measure(held_out).mean())
+        return float(block_losses(held_out).mean())
 
     def save_best(epoch: int, loss: float) -> None:
         saved_models.save(
@@ -247,49 +248,51 @@ def evaluate(config: Evaluate) -> None:
     ids, rng = alphabet.encode(held_out), np.random.default_rng(config.seed)
     print(f"{network.count_params():,} parameters; the last {len(ids):,} characters of {config.data}")
     print(f"{'':36}{'nats/char':>12}{'bits/char':>12}{'perplexity':>12}")
-    blocks = block_judge(network)(ids, rng.integers(0, max(len(ids) - BLOCK, 1), config.blocks))
-    _, scores = collect(speaker(network, chunk=1024)(ids, 0, rng))
+    starts = rng.integers(0, max(len(ids) - BLOCK, 1), config.blocks)
+    blocks = compile_block_losses(network)(ids, starts)
+    _, scores = joined(Writer(network, chunk=1024).write(ids, 0, rng))
     for name, nats in ((f"{config.blocks:,} random blocks of {BLOCK}", blocks), ("one pass, state kept", -scores)):
         mean = float(nats.mean())
         print(f"{name:36}{mean:12.4f}{mean / np.log(2):12.4f}{np.exp(mean):12.3f}")
-    written = alphabet.decode(collect(speaker(network)(alphabet.encode(alphabet.start), 10_000, rng, 0.8))[0])
-    known, copied = set(words(learned)), longest_copy(written, learned)
+    sample, _ = joined(Writer(network).write(alphabet.encode(alphabet.start), 10_000, rng, temperature=0.8))
+    written, known = alphabet.decode(sample), set(words(learned))
     share, usual = (f"{np.mean([word in known for word in words(text)] or 0):.1%}" for text in (written, held_out))
-    print("10,000 characters that it wrote, at temperature 0.8, beside the text it learned from:")
-    print(f"words that occur there: {share} (of the words in the last tenth: {usual})")
-    print(f"longest passage that stands there: {len(copied)} characters, {copied!r}")
+    copied = longest_copy(written, learned)
+    print("10,000 characters that it wrote at temperature 0.8, compared with the text it learned from:")
+    print(f"words that occur in that text: {share} (of the words in the last tenth: {usual})")
+    print(f"longest passage copied from it: {len(copied)} characters, {copied!r}")
 
 
-def opening(config: Write, alphabet: Alphabet, tell: Callable[[str], None] = say) -> np.ndarray:
-    """The prompt's ids, after a start; tells of what the network cannot read."""
-    prompt = terminal.piped() if config.prompt is None else config.prompt
+def encoded_prompt(config: Write, alphabet: Alphabet, warn: Callable[[str], None] = say) -> np.ndarray:
+    """The prompt as ids, after the start symbol; warns of characters that the network does not know."""
+    prompt = terminal.read_pipe() if config.prompt is None else config.prompt
     text, changes = alphabet.spell(prompt[-2000:])
     if changes:
-        tell(f"The network does not know every character of the prompt: it reads {changes}.")
+        warn(f"The network does not know every character of the prompt: it reads {changes}.")
     return alphabet.encode(alphabet.start + text)
 
 
-def pieces(
-    config: Write, alphabet: Alphabet, speak: Speak, prompt: np.ndarray, rng: np.random.Generator
+def stream(
+    config: Write, alphabet: Alphabet, writer: Writer, prompt: np.ndarray, rng: np.random.Generator
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """A text that begins with the prompt, in pieces as they come, with the probability of each character."""
-    written = speak(prompt, config.length, rng, config.temperature, config.top_k, config.top_p)
-    return ((alphabet.decode(ids), np.exp(scores)) for ids, scores in written)
+    """A text that begins with the prompt, piece by piece as it is written, with the probability of each character."""
+    pieces = writer.write(prompt, config.length, rng, config.temperature, config.top_k, config.top_p)
+    return ((alphabet.decode(ids), np.exp(scores)) for ids, scores in pieces)
 
 
 def write(config: Write) -> None:
-    """Write on from a prompt, and show it as it comes."""
+    """Continue a prompt, and show the text as it is written."""
     path = config.output and output_path(config.output, APP, "text.txt")
     network, alphabet = load(config.model)
-    prompt, speak = opening(config, alphabet), speaker(network)
+    prompt, writer = encoded_prompt(config, alphabet), Writer(network)
     seed = int(np.random.SeedSequence().entropy) % 2**32 if config.seed is None else config.seed
     texts, began_s = [], time.perf_counter()
     if config.show_confidence:
-        say(f"Probability: {terminal.scale()}")
+        say(f"Probability: {terminal.colour_legend()}")
     for n in range(config.samples):
         print("-" * 60 + "\n" if n else "", end="")
-        shown = pieces(config, alphabet, speak, prompt, np.random.default_rng([seed, n]))
-        texts.append(terminal.show(shown, config.show_confidence))
+        pieces = stream(config, alphabet, writer, prompt, np.random.default_rng([seed, n]))
+        texts.append(terminal.print_as_written(pieces, config.show_confidence))
     pace = sum(map(len, texts)) / (time.perf_counter() - began_s)
     say(f"{pace:,.0f} characters a second, compiling included; --seed {seed} writes this again.")
     if path:

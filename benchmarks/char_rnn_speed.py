@@ -2,8 +2,8 @@
 
     python benchmarks/char_rnn_speed.py
 
-The same weights, the same run, the same machine, in rounds, so that a slow minute falls on all rows: `language.speaker`
-as the app uses it (64 characters a call, sampling and all); a `tf.function` that is called once a character and hands
+The same weights, the same run, the same machine, in rounds, so that a slow minute falls on all rows: the app's
+`Writer` as it is (64 characters a call, sampling and all); a `tf.function` that is called once a character and hands
 the states back, as the TensorFlow tutorial "Text generation with an RNN" does; the network called eagerly, once a
 character. Every character reaches Python as an integer in each of them.
 """
@@ -24,7 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from apps import char_rnn as app
-from apps.parts.char_rnn.writer import collect, speaker
+from apps.parts.char_rnn.writer import Writer, joined
 from shared import cli, saved_models
 from shared.console import say
 from shared.errors import UserError
@@ -98,9 +98,9 @@ def compare(config: Compare) -> None:
     else:
         say("No model in the box: random weights of the same size.")
         network = app.char_model(65, app.Train())
-    speak, rng = speaker(network), np.random.default_rng(1)
+    writer, rng = Writer(network), np.random.default_rng(1)
     rows: dict[str, tuple[Callable[[int], Any], int]] = {
-        "ours, one call for 64 characters": (lambda n: collect(speak(np.array([0]), n, rng, TEMPERATURE)), 1),
+        "ours, one call for 64 characters": (lambda n: joined(writer.write(np.array([0]), n, rng, TEMPERATURE)), 1),
         "one tf.function call a character": (one_call_a_character(network, compiled=True), 3),
         "one eager call a character": (one_call_a_character(network, compiled=False), 30),
     }

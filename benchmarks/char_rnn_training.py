@@ -26,7 +26,7 @@ import numpy as np
 
 from apps import char_rnn as app
 from apps.parts.char_rnn.alphabet import Alphabet, split
-from apps.parts.char_rnn.writer import block_judge
+from apps.parts.char_rnn.writer import compile_block_losses
 from shared import cli
 from shared.console import say
 from shared.data.datasets import open_text
@@ -141,7 +141,7 @@ def measure(config: Measure) -> None:
     train, precision = (ours, config.precision) if config.what == "ours" else (tutorial, "float32")
     with devices.setup(1, precision) as device:
         network, counted = train(learned, len(alphabet), 60 * config.minutes)
-        loss = float(block_judge(network)(held_out).mean())
+        loss = float(compile_block_losses(network)(held_out).mean())
     result = {"parameters": network.count_params(), "characters": counted.characters, "seconds": counted.took_s}
     print(json.dumps(asdict(config) | result | {"val_loss": loss, "device": device.description}))
 

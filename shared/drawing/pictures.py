@@ -61,7 +61,7 @@ def grid(images: np.ndarray | Sequence[np.ndarray], columns: int, pad: int = 2) 
 def draw_text(image: np.ndarray, text: str, at: tuple[int, int], size: int = 16, colour: Colour = WHITE) -> np.ndarray:
     """A copy of the picture with text, `size` pixels high, whose left top corner is at (x, y) pixels."""
     canvas = Image.fromarray(checked(image))
-    ImageDraw.Draw(canvas).text(at, text, fill=colour, font=_font(size))
+    ImageDraw.Draw(canvas).text(at, text, fill=colour, font=font(size))
     return np.array(canvas)
 
 
@@ -69,7 +69,7 @@ def caption(image: np.ndarray, text: str, size: int = 16) -> np.ndarray:
     """The picture (H, W, 3) with the text below it, black on white, wrapped to the picture's width."""
     image = checked(image)
     width, margin = image.shape[1], size // 2
-    letters, line_height = max(1, int((width - 2 * margin) / _font(size).getlength("n"))), size * 5 // 4
+    letters, line_height = max(1, int((width - 2 * margin) / font(size).getlength("n"))), size * 5 // 4
     lines = textwrap.wrap(text, letters) or [""]
     strip = np.full((2 * margin + len(lines) * line_height, width, 3), 255, np.uint8)
     for i, line in enumerate(lines):
@@ -78,7 +78,8 @@ def caption(image: np.ndarray, text: str, size: int = 16) -> np.ndarray:
 
 
 @lru_cache
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
+    """Pillow's own letters, `size` pixels high."""
     return ImageFont.load_default(size)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from apps import char_rnn as app
 from apps.parts.char_rnn.alphabet import Alphabet, split
-from apps.parts.char_rnn.writer import collect, speaker
+from apps.parts.char_rnn.writer import Writer, joined
 from shared import saved_models
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, slow_imports
@@ -50,7 +50,7 @@ def validation(folder: Path) -> list[float]:
 def elsewhere(tmp_path, monkeypatch):
     """Outputs go to the current directory: let that not be the repository. Nothing is piped in."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app.terminal, "piped", lambda: "")
+    monkeypatch.setattr(app.terminal, "read_pipe", lambda: "")
 
 
 @pytest.fixture(scope="module")
@@ -150,7 +150,8 @@ def test_a_run_learns_and_leaves_a_model_that_plain_keras_loads(trained, play):
 def test_the_saved_network_is_the_one_that_was_judged(trained, play):
     network, alphabet = app.load(trained)
     ids = alphabet.encode(split(play.read_text(encoding="utf-8"))[1])
-    assert float(app.block_judge(network)(ids).mean()) == pytest.approx(min(validation(trained)), abs=0.03)  # bfloat16
+    loss = app.compile_block_losses(network)(ids).mean()
+    assert loss == pytest.approx(min(validation(trained)), abs=0.03)  # bfloat16
 
 
 def test_resuming_equals_no_interruption(tmp_path, play, monkeypatch, capsys):
@@ -162,9 +163,9 @@ def test_resuming_equals_no_interruption(tmp_path, play, monkeypatch, capsys):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return collect(pieces)
+        return joined(pieces)
 
-    monkeypatch.setattr(app, "collect", interrupted)
+    monkeypatch.setattr(app, "joined", interrupted)
     assert main(*words, "--run", "parts") == 130
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
@@ -265,7 +266,7 @@ def test_a_long_prompt_is_read_from_its_end(trained, capsys):
 
 
 def test_a_piped_prompt(trained, capsys, monkeypatch):
-    monkeypatch.setattr(app.terminal, "piped", lambda: "JULIET:")
+    monkeypatch.setattr(app.terminal, "read_pipe", lambda: "JULIET:")
     words = ["--model", trained, "--length", 20]
     assert text_of(capsys, *words).startswith("JULIET:")
     assert text_of(capsys, *words, "--prompt", "NURSE").startswith("NURSE")
@@ -284,8 +285,8 @@ def test_evaluate_gives_every_number(trained, play, capsys):
     logits = np.asarray(network(ids[None, :-1]), "float64")[0]
     nats = np.log(np.exp(logits).sum(-1)) - logits[np.arange(len(ids) - 1), ids[1:]]
     assert stream[0] == pytest.approx(nats.mean(), abs=1e-4)
-    assert re.search(r"words that occur there: \d+\.\d% \(of the words in the last tenth: 99\.\d%\)", out)
-    assert re.search(r"longest passage that stands there: \d+ characters, ['\"]", out)
+    assert re.search(r"words that occur in that text: \d+\.\d% \(of the words in the last tenth: 99\.\d%\)", out)
+    assert re.search(r"longest passage copied from it: \d+ characters, ['\"]", out)
 
 
 # ------------------------------------------------------------------------------------- as processes of their own
@@ -298,11 +299,12 @@ def test_a_prompt_comes_through_a_real_pipe_and_ctrl_c_leaves_the_terminal_sane(
     process.stdin.write("JULIET:\n")
     process.stdin.close()
     process.stdin = None
-    assert "J" in process.stdout.readline(), "the text comes before it is finished"
+    begun = os.read(process.stdout.fileno(), 1 << 16).decode()  # comes before the text is finished
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130
-    assert out.endswith("\x1b[0m\n")
+    assert re.sub(r"\x1b\[[\d;]*m", "", begun + out).startswith("JULIET:")
+    assert (begun + out).endswith("\x1b[0m\n")
     assert "Traceback" not in err
     assert err.endswith("Interrupted.\n")
 
@@ -399,10 +401,10 @@ def test_the_shipped_model_is_small_and_knows_shakespeare(shipped):
     assert sum(path.stat().st_size for path in shipped.rglob("*")) <= 8 * 2**20
     assert len(alphabet) == 65
     verse = "\nROMEO:\nGood morrow to thee, gentle Capulet.\n"
-    _, scores = collect(speaker(network)(alphabet.encode(verse), 0, np.random.default_rng(0)))
+    _, scores = joined(Writer(network).write(alphabet.encode(verse), 0, np.random.default_rng(0)))
     assert -scores.mean() < 2.0
     strange = np.random.default_rng(0).permutation(Alphabet(alphabet.symbols).encode(verse))
-    _, scores = collect(speaker(network)(strange, 0, np.random.default_rng(0)))
+    _, scores = joined(Writer(network).write(strange, 0, np.random.default_rng(0)))
     assert -scores.mean() > 3.0
 
 

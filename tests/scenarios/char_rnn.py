@@ -61,12 +61,13 @@ def char_rnn_trains() -> dict:
 @scenario
 def char_rnn_writes() -> dict:
     """Greedily, and by chance with the same random numbers."""
-    from apps.parts.char_rnn.writer import collect, speaker
+    from apps.parts.char_rnn.writer import Writer, joined
 
     network, prompt = tiny(), np.array([1, 2, 3])
 
     def text(length, temperature, chunk=64, **rules):
-        ids, scores = collect(speaker(network, chunk)(prompt, length, np.random.default_rng(5), temperature, **rules))
+        pieces = Writer(network, chunk).write(prompt, length, np.random.default_rng(5), temperature, **rules)
+        ids, scores = joined(pieces)
         return {"ids": ids.tolist(), "scores": scores.tolist()}
 
     return {"greedy": text(150, 1.0, top_k=1), "chance": text(40, 0.7, top_p=0.9), "chunks": text(40, 0.7, chunk=7)}

@@ -4,7 +4,7 @@ import gradio as gr
 import numpy as np
 
 from apps import char_rnn
-from apps.parts.char_rnn.writer import speaker
+from apps.parts.char_rnn.writer import Writer
 from shared import tabs
 from shared.errors import in_range
 
@@ -14,7 +14,7 @@ TITLE, POSITION = "Write", 20
 def load() -> tuple:
     """The network as a writer, and its alphabet."""
     network, alphabet = char_rnn.load(None)
-    return speaker(network), alphabet
+    return Writer(network), alphabet
 
 
 def show() -> None:
@@ -35,10 +35,10 @@ def show() -> None:
             length = int(in_range("Characters", length, 1, 2000))
             given = tabs.checked_text(prompt, 2000)
             config = char_rnn.Write(prompt=given, temperature=temperature, top_k=int(top_k), length=length)
-            speak, alphabet = trained()
-            opening = char_rnn.opening(config, alphabet, tell=gr.Warning)
+            writer, alphabet = trained()
+            encoded = char_rnn.encoded_prompt(config, alphabet, warn=gr.Warning)
             written = ""
-            for piece, _ in char_rnn.pieces(config, alphabet, speak, opening, np.random.default_rng()):
+            for piece, _ in char_rnn.stream(config, alphabet, writer, encoded, np.random.default_rng()):
                 written += piece
                 yield written
 

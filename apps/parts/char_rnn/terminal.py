@@ -1,4 +1,4 @@
-"""Text from a pipe, and text to a terminal as it comes, in colours."""
+"""A prompt from a pipe, and text on a terminal as it is written, in colours."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from collections.abc import Iterable
 
 from shared.errors import UserError
 
-_SURPRISE_TO_EXPECTED = (196, 202, 208, 214, 220, 226, 190, 154, 118, 82, 46)  # of xterm's 256 colours: red to green
-RESET = "\x1b[0m"
+SURPRISE_TO_EXPECTED = (196, 202, 208, 214, 220, 226, 190, 154, 118, 82, 46)
+"""Of the 256 colours that terminals know by number: from red for a probability of 0 to green for 1."""
 
 
-def piped(wait_s: float = 0.5) -> str:
-    """What a pipe or a redirected file has for us, without its last line's end; '' where there is no such thing.
+def read_pipe(wait_s: float = 0.5) -> str:
+    """The text that a pipe or a redirected file holds, without its last line break; "" if there is neither.
 
-    A pipe into which nobody writes for `wait_s` seconds is passed over, so that a program started by another one does
-    not hang. UserError if what comes is not UTF-8.
+    A pipe into which nobody writes for `wait_s` seconds counts as empty, so that a program started by another one does
+    not wait for ever. UserError if the text is not UTF-8.
     """
     try:
         if sys.stdin is None or sys.stdin.isatty():
@@ -27,42 +27,46 @@ def piped(wait_s: float = 0.5) -> str:
             return ""
         return sys.stdin.buffer.read().decode("utf-8").removesuffix("\n")
     except UnicodeDecodeError as error:
-        raise UserError("what the pipe sends is not UTF-8 text: convert it first.") from error
+        raise UserError("the piped text is not UTF-8: convert it first.") from error
     except (OSError, ValueError, AttributeError):  # closed, or not a real file
         return ""
 
 
-def show(pieces: Iterable[tuple[str, Iterable[float]]], colours: bool = False) -> str:
-    """Print pieces of text as they come; return the text.
+def print_as_written(pieces: Iterable[tuple[str, Iterable[float]]], in_colour: bool = False) -> str:
+    """Print the pieces of a text as they come, and return the whole text.
 
-    A piece is a text with a number from 0 to 1 for each character, which is its colour if there are to be colours.
-    However it ends, the colours are set back and the line is ended. Control characters but tab and newline are kept
-    from the terminal.
+    A piece is a string and the probability of each of its characters, which is its colour with `in_colour`. Each
+    character ends its own colour, so that an interruption leaves the terminal as it was. Control characters other than
+    tab and newline are replaced, so that no text can command the terminal.
     """
-    shown = []
+    written = []
     try:
-        for text, numbers in pieces:
-            shown.append(text)
-            characters = [_harmless(c) for c in text]
-            if colours:
-                characters = [_paint(c, number) for c, number in zip(characters, numbers, strict=True)]
+        for text, probabilities in pieces:
+            written.append(text)
+            characters = [_without_control(character) for character in text]
+            if in_colour:
+                characters = [_coloured(*pair) for pair in zip(characters, probabilities, strict=True)]
             print("".join(characters), end="", flush=True)
     finally:
-        print(RESET if colours else "", flush=True)
-    return "".join(shown)
+        print(flush=True)
+    return "".join(written)
 
 
-def scale() -> str:
-    """The colours of `show` with what they mean, in a line."""
-    steps = len(_SURPRISE_TO_EXPECTED) - 1
-    return " ".join(_paint(f"{i / steps:.0%}", i / steps) for i in range(steps + 1)) + RESET
+def colour_legend() -> str:
+    """One line that shows which probability each colour stands for."""
+    last = len(SURPRISE_TO_EXPECTED) - 1
+    return " ".join(_coloured(f"{step / last:.0%}", step / last) for step in range(last + 1))
 
 
-def _paint(text: str, number: float) -> str:
-    colour = _SURPRISE_TO_EXPECTED[round(min(max(number, 0), 1) * (len(_SURPRISE_TO_EXPECTED) - 1))]
-    return f"\x1b[38;5;{colour}m{text}"
+def _coloured(text: str, probability: float) -> str:
+    from rich.color import ColorSystem
+    from rich.style import Style
+
+    step = round(min(max(probability, 0), 1) * (len(SURPRISE_TO_EXPECTED) - 1))
+    style = Style(color=f"color({SURPRISE_TO_EXPECTED[step]})")
+    return style.render(text, color_system=ColorSystem.EIGHT_BIT)
 
 
-def _harmless(character: str) -> str:
+def _without_control(character: str) -> str:
     control = unicodedata.category(character) == "Cc" and character not in "\n\t"
     return "\N{REPLACEMENT CHARACTER}" if control else character

@@ -1,12 +1,12 @@
-"""What a network that guesses the next character is asked: how well it guesses, and what it writes.
+"""What a trained network is used for: to measure how well it predicts a text, and to write one.
 
-The network takes ids (batch, time) and gives logits (batch, time, symbols). To write, it is taken apart: a table
+The network takes ids (batch, time) and gives logits (batch, time, symbols). To write, it is taken apart: an embedding
 "symbols" (`keras.layers.ReversibleEmbedding`), LSTM layers one above the other, and a dense layer "head".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,15 @@ from shared.training.inference import compiled_inference
 from shared.training.runtime import import_keras
 
 BLOCK = 256  # characters, as in nanoGPT's evaluation
-Pieces = Iterator[tuple[np.ndarray, np.ndarray]]  # ids and their log-probabilities, as they come
-Speak = Callable[..., Pieces]
+Piece = tuple[np.ndarray, np.ndarray]
+"""Some ids of a text, and their log-probabilities."""
 
 
-def block_judge(network: Any, batch: int = 64) -> Callable[..., np.ndarray]:
-    """`judge(ids, starts)`: the mean nats per character of the block of 256 at each start, each from a zero state.
+def compile_block_losses(network: Any, batch: int = 64) -> Callable[..., np.ndarray]:
+    """A function `block_losses(ids, starts)`: the mean nats per character of the block of 256 at each start.
 
-    Without starts, it takes one block after the other; of a long text, 512 to 1,023 of them, at equal distances.
+    Each block is read from an empty memory. Without starts, it takes one block after the other; of a long text, 512 to
+    1,023 of them, at equal distances.
     """
     import_keras()
     from keras import losses
@@ -31,81 +32,104 @@ def block_judge(network: Any, batch: int = 64) -> Callable[..., np.ndarray]:
     def nats(ids, following):  # (batch, block) each
         return losses.sparse_categorical_crossentropy(following, network(ids, training=False), from_logits=True)
 
-    measure = compiled_inference(nats, network, batch=batch)
+    compiled = compiled_inference(nats, network, batch=batch)
 
-    def judge(ids: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
+    def block_losses(ids: np.ndarray, starts: np.ndarray | None = None) -> np.ndarray:
         if starts is None:
             starts = np.arange(0, max(len(ids) - BLOCK, 1), BLOCK)
             starts = starts[:: max(len(starts) // 512, 1)]
         blocks = ids[starts[:, None] + np.arange(min(BLOCK + 1, len(ids)))]
-        return measure(blocks[:, :-1], blocks[:, 1:]).mean(axis=-1)
+        return compiled(blocks[:, :-1], blocks[:, 1:]).mean(axis=-1)
 
-    return judge
+    return block_losses
 
 
-def speaker(network: Any, chunk: int = 64) -> Speak:
-    """The network as a writer: `speak(prompt ids, length, rng, temperature, ...)` gives ids and log-probabilities.
-
-    What it gives begins after the prompt's first character; the others of the prompt are not chosen, but scored, at a
-    temperature of 1. One compiled call writes `chunk` characters, one step after the other through the network's own
-    layers and cells; chance comes from `rng`, so that a seed writes the same text on every backend, rounding aside.
-
-    Of the symbols it allows the `top_k` most likely (0 for all), and the most likely that together have the probability
-    `top_p`. Neither is compiled in, nor is the temperature.
+class Writer:
+    """Writes text with the network, several characters in one compiled call.
 
     Args:
         network: as above.
         chunk: characters in a call.
     """
-    import_keras()
-    from keras import layers, ops
 
-    from shared.training.steps import compile_step
+    def __init__(self, network: Any, chunk: int = 64):
+        import_keras()
+        from keras import layers, ops
 
-    table, head = network.get_layer("symbols"), network.get_layer("head")
-    cells = [layer.cell for layer in network.layers if isinstance(layer, layers.LSTM)]
+        from shared.training.steps import compile_step
 
-    def step(state, at):
-        (before, _, *memory), (given, chance, temperature, top_k, top_p) = state, at
-        x, kept = table(ops.reshape(before, (1,))), []
-        for n, cell in enumerate(cells):
-            x, states = cell(x, memory[2 * n : 2 * n + 2])
-            kept += states
-        logits = table(head(x), reverse=True)[0]  # (symbols,)
-        chosen = ops.where(given >= 0, given, draw_likely(logits / temperature, chance, top_k, top_p))
-        state = [chosen, ops.take(ops.log_softmax(logits), chosen), *kept]
-        return state, state
+        self.chunk = chunk
+        self.symbols = network.output_shape[-1]
+        self._embedding = network.get_layer("symbols")
+        self._head = network.get_layer("head")
+        self._cells = [layer.cell for layer in network.layers if isinstance(layer, layers.LSTM)]
+        sizes = [size for cell in self._cells for size in cell.state_size]
+        self._empty_memory = [ops.zeros((1, size), network.compute_dtype) for size in sizes]
+        self._write_chunk = compile_step(self._steps, network, jit_compile=True)
 
-    def go_on(state, *at):
-        state, (ids, scores, *_) = ops.scan(step, state, at)
-        return ids, scores, state
-
-    compiled = compile_step(go_on, network, jit_compile=True)
-    empty = [ops.zeros((1, size), network.compute_dtype) for cell in cells for size in cell.state_size]
-
-    def speak(
+    def write(
+        self,
         prompt: np.ndarray,
         length: int,
         rng: np.random.Generator,
         temperature: float = 1.0,
         top_k: int = 0,
         top_p: float = 1.0,
-    ) -> Pieces:
-        state = [ops.convert_to_tensor(prompt[0], "int32"), ops.zeros(()), *empty]
+    ) -> Iterator[Piece]:
+        """Yield the prompt without its first character, then `length` new ones, with their log-probabilities.
+
+        The prompt's characters are not chosen, but scored. Log-probabilities are those of temperature 1. All random
+        numbers come from `rng`, so that a seed writes the same text on every backend, rounding aside.
+
+        Args:
+            prompt: ids, at least one.
+            length: new characters.
+            rng: the source of chance.
+            temperature: above 1 bolder, below 1 more cautious.
+            top_k: choose among that many most likely symbols; 0 for all.
+            top_p: choose among the most likely symbols that together have this probability.
+        """
+        from keras import ops
+
+        state = [ops.convert_to_tensor(prompt[0], "int32"), ops.zeros(()), *self._empty_memory]
         total = len(prompt) - 1 + length
-        given = np.full(total + chunk, -1, np.int32)
+        given = np.full(total + self.chunk, -1, np.int32)  # -1: to be chosen
         given[: len(prompt) - 1] = prompt[1:]
-        heat, share = (np.full(chunk, value, np.float32) for value in (temperature, top_p))
-        most = np.full(chunk, top_k or network.output_shape[-1], np.int32)
-        for start in range(0, total, chunk):
-            chances = rng.random(chunk, np.float32)
-            ids, scores, state = compiled(state, given[start : start + chunk], chances, heat, most, share)
+        # arrays, because Python numbers would be compiled in: one value for each step
+        temperatures = np.full(self.chunk, temperature, np.float32)
+        top_ps = np.full(self.chunk, top_p, np.float32)
+        top_ks = np.full(self.chunk, top_k or self.symbols, np.int32)
+        for start in range(0, total, self.chunk):
+            chances = rng.random(self.chunk, np.float32)
+            chunk = given[start : start + self.chunk]
+            ids, scores, state = self._write_chunk(state, chunk, chances, temperatures, top_ks, top_ps)
             yield np.asarray(ids)[: total - start], np.asarray(scores)[: total - start]
 
-    return speak
+    def _steps(self, state: list, *inputs: Any) -> tuple:
+        """One step after the other: ids and scores (chunk,) each, and the last state."""
+        from keras import ops
+
+        state, (ids, scores, *_) = ops.scan(self._step, state, inputs)
+        return ids, scores, state
+
+    def _step(self, state: list, inputs: tuple) -> tuple[list, list]:
+        """Read a character, and choose the next one through the network's own layers and cells."""
+        from keras import ops
+
+        previous, _, *memory = state
+        given, chance, temperature, top_k, top_p = inputs
+        x = self._embedding(ops.reshape(previous, (1,)))  # (1, embedding)
+        new_memory = []
+        for n, cell in enumerate(self._cells):
+            x, states = cell(x, memory[2 * n : 2 * n + 2])
+            new_memory += states
+        logits = self._embedding(self._head(x), reverse=True)[0]  # (symbols,)
+        chosen = ops.where(given >= 0, given, draw_likely(logits / temperature, chance, top_k, top_p))
+        state = [chosen, ops.take(ops.log_softmax(logits), chosen), *new_memory]
+        return state, state
 
 
-def collect(pieces: Pieces) -> tuple[np.ndarray, np.ndarray]:
-    """All that a writer gives, in one piece."""
+def joined(pieces: Iterable[Piece]) -> Piece:
+    """All pieces of a text as one."""
     ids, scores = zip(*pieces, strict=True)
     return np.concatenate(ids), np.concatenate(scores)

@@ -38,25 +38,25 @@ def stdin(monkeypatch):
 )
 def test_what_a_pipe_sends(stdin, content, text):
     stdin(content)
-    assert terminal.piped() == text
+    assert terminal.read_pipe() == text
 
 
 def test_a_pipe_that_sends_nothing_is_not_waited_for(stdin):
     stdin(None)
     began_s = time.monotonic()
-    assert terminal.piped(wait_s=0.1) == ""
+    assert terminal.read_pipe(wait_s=0.1) == ""
     assert time.monotonic() - began_s < 2
 
 
 def test_a_pipe_of_other_bytes_is_refused(stdin):
     stdin(b"\xff\xfe")
     with pytest.raises(UserError, match="not UTF-8"):
-        terminal.piped()
+        terminal.read_pipe()
 
 
 def test_no_stdin_at_all(monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
-    assert terminal.piped() == ""
+    assert terminal.read_pipe() == ""
 
 
 def test_text_is_printed_as_it_comes(capsys):
@@ -65,15 +65,15 @@ def test_text_is_printed_as_it_comes(capsys):
         assert capsys.readouterr().out == "Good "
         yield "night\t\x1b[2J\r\n", [0.1] * 12
 
-    assert terminal.show(pieces()) == "Good night\t\x1b[2J\r\n"
+    assert terminal.print_as_written(pieces()) == "Good night\t\x1b[2J\r\n"
     assert capsys.readouterr().out == "night\t\ufffd[2J\ufffd\n\n", "no command of the text's reaches the terminal"
 
 
 def test_colours_go_from_red_to_green_and_back_to_the_terminals(capsys):
-    terminal.show([("abc", [0.0, 1.0, 0.5])], colours=True)
-    assert capsys.readouterr().out == "\x1b[38;5;196ma\x1b[38;5;46mb\x1b[38;5;226mc\x1b[0m\n"
-    assert terminal.scale().startswith("\x1b[38;5;196m0%")
-    assert terminal.scale().endswith(terminal.RESET)
+    terminal.print_as_written([("abc", [0.0, 1.0, 0.5])], in_colour=True)
+    assert capsys.readouterr().out == "\x1b[38;5;196ma\x1b[0m\x1b[38;5;46mb\x1b[0m\x1b[38;5;226mc\x1b[0m\n"
+    assert terminal.colour_legend().startswith("\x1b[38;5;196m0%\x1b[0m ")
+    assert terminal.colour_legend().endswith("\x1b[38;5;46m100%\x1b[0m")
 
 
 def test_an_interruption_leaves_no_colour_behind(capsys):
@@ -82,5 +82,5 @@ def test_an_interruption_leaves_no_colour_behind(capsys):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        terminal.show(pieces(), colours=True)
+        terminal.print_as_written(pieces(), in_colour=True)
     assert capsys.readouterr().out.endswith("\x1b[0m\n")

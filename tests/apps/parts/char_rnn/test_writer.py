@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.parts.char_rnn.writer import BLOCK, block_judge, collect, speaker
+from apps.parts.char_rnn.writer import BLOCK, Writer, compile_block_losses, joined
 from shared.training.runtime import import_keras
 from tests.parity_worker import BACKENDS, build, results
 
@@ -25,7 +25,7 @@ def log_probabilities(network, ids: np.ndarray, temperature: float = 1.0) -> np.
 
 
 def write(network, prompt, length: int, seed: int = 0, temperature: float = 1.0, chunk: int = 64):
-    return collect(speaker(network, chunk)(np.array(prompt), length, np.random.default_rng(seed), temperature))
+    return joined(Writer(network, chunk).write(np.array(prompt), length, np.random.default_rng(seed), temperature))
 
 
 def test_a_text_is_scored_as_the_network_scores_it(network):
@@ -55,10 +55,16 @@ def test_the_first_of_the_prompt_is_not_given_back(network):
     assert write(network, [3, 4, 5], 5)[0][:2].tolist() == [4, 5]
 
 
+def first_choices(network, **rules) -> set[int]:
+    """What it writes after a 5, with 300 seeds."""
+    writer = Writer(network, chunk=1)
+    pieces = (next(writer.write(np.array([5]), 1, np.random.default_rng(seed), **rules)) for seed in range(300))
+    return {int(ids[0]) for ids, _ in pieces}
+
+
 @pytest.mark.parametrize(("rules", "seen"), [({"top_k": 1}, 1), ({"top_k": 3}, 3), ({"top_p": 0.001}, 1), ({}, 11)])
 def test_top_k_and_top_p_leave_out_the_unlikely(network, rules, seen):
-    speak = speaker(network, chunk=1)
-    first = {int(next(speak(np.array([5]), 1, np.random.default_rng(seed), 3.0, **rules))[0][0]) for seed in range(300)}
+    first = first_choices(network, temperature=3.0, **rules)
     likely = np.argsort(-log_probabilities(network, np.array([5], "int32"))[0])
     assert first <= set(likely[:seen].tolist())
     assert len(first) == seen if seen < 11 else len(first) > 5
@@ -68,21 +74,19 @@ def test_top_p_takes_the_fewest_that_reach_it(network):
     probabilities = np.exp(log_probabilities(network, np.array([5], "int32"))[0])
     likely = np.argsort(-probabilities)
     share = float(probabilities[likely[:3]].sum() - probabilities[likely[2]] / 2)  # within the third
-    speak = speaker(network, chunk=1)
-    first = {int(next(speak(np.array([5]), 1, np.random.default_rng(seed), top_p=share))[0][0]) for seed in range(300)}
-    assert first == set(likely[:3].tolist())
+    assert first_choices(network, top_p=share) == set(likely[:3].tolist())
 
 
-def test_blocks_are_judged_from_a_zero_state(network):
+def test_blocks_are_read_from_an_empty_memory(network):
     ids = np.random.default_rng(2).integers(0, 11, 3 * BLOCK + 5).astype("int32")
     starts = np.array([0, 77, 400])
     expected = []
     for start in starts:
         block = ids[start : start + BLOCK + 1]
         expected.append(-log_probabilities(network, block[:-1])[np.arange(BLOCK), block[1:]].mean())
-    np.testing.assert_allclose(block_judge(network, batch=2)(ids, starts), expected, rtol=1e-4)
-    assert len(block_judge(network)(ids)) == 3, "one after the other"
-    assert len(block_judge(network)(ids[:30])) == 1, "all there is of a short text"
+    np.testing.assert_allclose(compile_block_losses(network, batch=2)(ids, starts), expected, rtol=1e-4)
+    assert len(compile_block_losses(network)(ids)) == 3, "one after the other"
+    assert len(compile_block_losses(network)(ids[:30])) == 1, "all there is of a short text"
 
 
 @pytest.mark.slow
