@@ -4,33 +4,42 @@
     def sum_of_squares():  # a result is JSON
         ...
 
-    def test_it():  # in the tests of what it is about
-        assert results("jax")["sum_of_squares"] == ...
+    def test_it(results):  # in the tests of what it is about
+        tensorflow, jax = results("sum_of_squares")
 
-`results(backend)` runs every scenario in one subprocess, so that Keras is imported once per backend and test session.
-Where several files ask for them, conftest.py starts these processes at once, and the files come last.
+One process a backend runs every scenario that a test asks for, so that Keras is imported once per backend and session.
+conftest.py starts both as soon as it knows the tests; pytest-xdist's workers wait for the files that they leave.
 By hand: KERAS_BACKEND=jax python -m tests.parity_worker gan
 """
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import functools
 import importlib
 import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+import threading
+import time
 import traceback
 import warnings
-from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from shared.files import write_atomically
+
 BACKENDS = ("tensorflow", "jax")
+HERE = Path(__file__).parent
+FOLDER = "ARCADE_SCENARIOS"  # the variable that names it
 SCENARIOS: dict[str, Callable[[], Any]] = {}
 
 
@@ -40,41 +49,61 @@ def scenario(function: Callable[[], Any]) -> Callable[[], Any]:
     return function
 
 
-def results(backend: str) -> dict[str, Any]:
-    """Every scenario's result on `backend`, or its traceback where it failed. Skips the test without the backend."""
+def result(backend: str, name: str) -> Any:
+    """What a scenario gave on `backend`; an error there fails here, with its traceback."""
     import pytest
 
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    process, said = start()[backend]
-    stdout, stderr = said.result(timeout=1200)
-    assert process.returncode == 0, stderr
+    outcome = _outcome(backend)[name]
+    assert "traceback" not in outcome, outcome["traceback"]
+    return outcome["result"]
+
+
+@functools.cache
+def _outcome(backend: str) -> dict[str, Any]:
+    file, deadline_s = Path(os.environ[FOLDER], f"{backend}.json"), time.monotonic() + 1200
+    while not file.exists():
+        assert time.monotonic() < deadline_s, f"the scenarios on {backend} take too long"
+        time.sleep(0.1)
+    code, stdout, stderr = json.loads(file.read_text(encoding="utf-8"))
+    assert code == 0, stderr
     return json.loads(stdout.splitlines()[-1])
 
 
-@functools.cache  # a failure, too
-def start() -> dict[str, tuple[subprocess.Popen[str], Future[tuple[str, str]]]]:
-    """Both processes side by side, each with what it will have said: each mostly keeps one core busy."""
-    pool = ThreadPoolExecutor(len(BACKENDS))
-    processes = {backend: _process(backend) for backend in BACKENDS if importlib.util.find_spec(backend)}
-    return {backend: (process, pool.submit(process.communicate)) for backend, process in processes.items()}
+def share_a_folder() -> contextlib.AbstractContextManager[str]:
+    """Where the processes leave what they said, for this test session and its workers, who inherit the variable."""
+    folder = tempfile.TemporaryDirectory()
+    os.environ[FOLDER] = folder.name
+    return folder
 
 
-def stop() -> None:
-    """End the processes that nobody waits for any more."""
-    if start.cache_info().currsize:
-        for process, _ in start().values():
-            process.kill()
+def start(tests: Iterable[Path]) -> None:
+    """Both processes side by side, with the scenarios that these files name. They do not outlive this process."""
+    scenarios = "".join(path.read_text(encoding="utf-8") for path in HERE.glob("scenarios/*.py"))
+    asked = "".join(path.read_text(encoding="utf-8") for path in tests)
+    names = [name for name in re.findall(r"@scenario\ndef (\w+)", scenarios) if f'"{name}"' in asked]
+    for backend in BACKENDS if names else ():
+        if importlib.util.find_spec(backend):
+            process = _process(backend, names)
+            atexit.register(process.kill)
+            threading.Thread(target=_wait_for, args=(process, backend), daemon=True).start()
 
 
-def _process(backend: str) -> subprocess.Popen[str]:
+def _wait_for(process: subprocess.Popen[str], backend: str) -> None:
+    said = process.communicate()
+    with contextlib.suppress(FileNotFoundError), write_atomically(Path(os.environ[FOLDER], f"{backend}.json")) as file:
+        file.write_text(json.dumps([process.returncode, *said]), encoding="utf-8")
+
+
+def _process(backend: str, names: list[str]) -> subprocess.Popen[str]:
     quick = "--xla_backend_optimization_level=0"  # most of JAX's time would go into making code fast that runs once
     flags = f"{os.environ.get('XLA_FLAGS', '')} --xla_force_host_platform_device_count=2 {quick}"
     on_cpu = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": flags}
     env = os.environ | on_cpu | {"KERAS_BACKEND": backend}
-    command, root = [sys.executable, "-m", "tests.parity_worker"], Path(__file__).parents[1]
+    command = [sys.executable, "-m", "tests.parity_worker", *names]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command, cwd=root, env=env, **pipes)
+    return subprocess.Popen(command, cwd=HERE.parent, env=env, **pipes)
 
 
 # ------------------------------------------------------------------------------------------------ Materials
@@ -122,14 +151,14 @@ def main() -> None:
 
     import_keras()
     warnings.filterwarnings("error", module=r"(apps|shared|tests)\.")
-    for module in sorted((Path(__file__).parent / "scenarios").glob("*.py")):
+    for module in sorted(HERE.glob("scenarios/*.py")):
         importlib.import_module(f"tests.scenarios.{module.stem}")
     outcome = {}
     for name in sys.argv[1:] or SCENARIOS:
         try:
-            outcome[name] = json.loads(json.dumps(SCENARIOS[name]()))
+            outcome[name] = {"result": json.loads(json.dumps(SCENARIOS[name]()))}
         except Exception:
-            outcome[name] = traceback.format_exc()
+            outcome[name] = {"traceback": traceback.format_exc()}
     print(json.dumps(outcome))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from types import ModuleType
 
@@ -43,9 +42,3 @@ def tinted_photos(folder: Path) -> Path:
             pixels = np.add(tint, rng.integers(0, 80, (rng.integers(30, 50), 40, 3)))
             Image.fromarray(pixels.astype(np.uint8)).save(folder / "train" / name / f"{n}.png")
     return folder
-
-
-def validation(run: Path) -> list[float]:
-    """The loss after each epoch of a training."""
-    lines = (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [record["val_loss"] for record in map(json.loads, lines) if "val_loss" in record]

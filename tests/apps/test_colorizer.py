@@ -18,64 +18,24 @@ from apps.parts.colorizer.metrics import psnr
 from shared import saved_models
 from shared.data.images import load_image, sample_photos
 from shared.training.runtime import import_keras
-from tests.apps.command import Command, slow_imports
-from tests.parity_worker import BACKENDS, results
-from tests.scenarios.colorizer import tiny_encoder, tiny_network
+from tests.apps.command import Command, scores
+from tests.apps.toys.colorizer import TOY, save, scene
+from tests.scenarios.colorizer import tiny_network
 
 ROOT = Path(__file__).parents[2]
-TINY = ["--from-scratch", "--size", "32", "--batch", "8", "--average", "0.2", "--learning-rate", "0.01"]
 LOOK = ["--resolution", "32"]
+TINY = [*TOY.train.split(), "--epochs", "1"]
 MOBILENET = app.encoder
 
-COMMAND = Command(app, "colorize")
+COMMAND = Command("colorizer")
 main, sentence = COMMAND.main, COMMAND.sentence
-
-
-def scene(seed: int, height: int = 48, width: int = 48) -> np.ndarray:
-    """A blue sky, bright, over green or brown ground, dark: who knows the lightness knows the colour."""
-    rng = np.random.default_rng(seed)
-    horizon = int(height * rng.uniform(0.3, 0.7))
-    picture = np.empty((height, width, 3), np.float64)
-    picture[:horizon], picture[horizon:] = (130, 190, 250), (40, 90, 30)
-    picture += rng.normal(0, 5, (height, width, 1)) + rng.uniform(-10, 10)
-    return picture.clip(0, 255).astype(np.uint8)
-
-
-def save(path: Path, picture: np.ndarray, **options) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path, **options)
-    return path
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Outputs go to the current directory: let that not be the repository. The encoder is a tiny one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app, "encoder", tiny_encoder)
+pytestmark = pytest.mark.usefixtures("shrunk")
 
 
 @pytest.fixture(scope="module")
-def album(tmp_path_factory) -> Path:
-    """A folder of scenes, split as data sets are, with a grey photo and a broken one."""
-    folder = tmp_path_factory.mktemp("album")
-    for n in range(40):
-        save(folder / "train" / "n01" / f"{n:02}.png", scene(n))
-    for n in range(6):
-        save(folder / "val" / ("n01", "n02")[n % 2] / f"{n}.png", scene(100 + n))
-    save(folder / "train" / "n01" / "grey.png", np.repeat(scene(50)[..., :1], 3, -1))
-    save(folder / "val" / "n01" / "grey.png", np.repeat(scene(50)[..., :1], 3, -1))
-    (folder / "train" / "n01" / "broken.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, album) -> Path:
-    """The folder of a run that has learned some of it."""
-    run = tmp_path_factory.mktemp("runs") / "trained"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "encoder", tiny_encoder)
-        assert main("train", "--data", album, "--run", run, *TINY, "--epochs", 12) == 0
-    return run
+def album(run) -> Path:
+    """The folder of scenes that it learned from."""
+    return run.data
 
 
 def old_photo(path: Path, height: int = 48, width: int = 48, **options) -> np.ndarray:
@@ -83,11 +43,6 @@ def old_photo(path: Path, height: int = 48, width: int = 48, **options) -> np.nd
     grey = np.asarray(Image.fromarray(scene(7, height, width)).convert("L"))
     Image.fromarray(grey).save(path, **options)
     return grey
-
-
-def validation(folder: Path) -> list[float]:
-    lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    return [record["val_loss"] for record in map(json.loads, lines) if "val_loss" in record]
 
 
 # ------------------------------------------------------------------------------------------------- network and bins
@@ -195,42 +150,35 @@ def test_temperature_goes_from_the_mean_to_the_likeliest():
     np.testing.assert_allclose(bins.chroma(logits, 0.0001), bins.centres[logits.argmax(-1)], atol=1e-3)
 
 
-def test_both_backends_agree_within_two_grey_levels():
-    tensorflow, jax = (results(backend) for backend in BACKENDS)
-    pictures = []
-    for found in (tensorflow, jax):
-        assert isinstance(found["colorizer_paints"], list), found["colorizer_paints"]
-        pictures.append(np.array(found["colorizer_paints"]))
+def test_both_backends_agree_within_two_grey_levels(results):
+    pictures = np.array(results("colorizer_paints"))
     assert np.abs(pictures[0] - pictures[1]).max() <= 2
     assert np.ptp(pictures[0], axis=-1).max() > 20, "there is colour on it"
-    np.testing.assert_allclose(tensorflow["colorizer_trains"], jax["colorizer_trains"], rtol=1e-4)
-    assert jax["colorizer_trains"][-1] < jax["colorizer_trains"][0] - 0.02
+    tensorflow, jax = results("colorizer_trains")
+    np.testing.assert_allclose(tensorflow, jax, rtol=1e-4)
+    assert jax[-1] < jax[0] - 0.02
 
 
 # --------------------------------------------------------------------------------------------------------- training
 
 
-def test_a_run_learns_and_leaves_a_model_that_plain_keras_loads(trained):
-    losses = validation(trained)
+def test_a_run_learns_and_keeps_the_best(trained):
+    losses = scores(trained)
     assert len(losses) == 12
     assert min(losses) < 0.7 * losses[0]
     config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
-    keras = import_keras()
-    model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
+    model = saved_models.load(trained)[0]
     assert (model.input_shape, model.output_shape) == ((None, None, None, 1), (None, None, None, 259))
     assert np.shape(config["bins"]) == (259, 2)
     assert config["val_loss"] == pytest.approx(min(losses), rel=1e-4)
     assert (trained / "samples.png").is_file()
-    assert (trained / "curve.png").is_file()
 
 
-def test_grey_and_broken_photos_are_told_and_left_out(album, tmp_path, capsys):
-    assert main("train", "--data", album, "--run", "run", *TINY, "--epochs", 1) == 0
-    err = capsys.readouterr().err
-    assert "40 colour photos; 1 grey ones are left out." in err
-    assert "Skipped 1 broken picture" in err
-    assert "broken.png" in err
-    assert "32 photos to learn from" in err
+def test_grey_and_broken_photos_are_told_and_left_out(run):
+    assert "40 colour photos; 1 grey ones are left out." in run.err
+    assert "Skipped 1 broken picture" in run.err
+    assert "broken.png" in run.err
+    assert "32 photos to learn from" in run.err
 
 
 def test_what_it_learned_is_nearer_to_the_original_than_grey(trained, tmp_path):
@@ -241,32 +189,10 @@ def test_what_it_learned_is_nearer_to_the_original_than_grey(trained, tmp_path):
     assert psnr(original, ours) > psnr(original, app.one_colour(original)) + 3
 
 
-def test_resuming_equals_no_interruption(album, tmp_path, monkeypatch, capsys):
-    words = ["train", "--data", album, *TINY, "--epochs", 3]
-    assert main(*words, "--run", "whole") == 0
-    calls, real = [], app.pictures.save_image
-
-    def interrupted(*arguments, **options):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*arguments, **options)
-
-    monkeypatch.setattr(app.pictures, "save_image", interrupted)
-    assert main(*words, "--run", "parts") == 130
-    monkeypatch.setattr(app.pictures, "save_image", real)
-    assert main("train", "--resume", "--run", "parts") == 0
-    last = [max((tmp_path / run / "checkpoints").iterdir()) / "arrays.npz" for run in ("whole", "parts")]
-    with np.load(last[0]) as whole, np.load(last[1]) as parts:
-        for name in whole:
-            np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
-    assert validation(tmp_path / "whole") == validation(tmp_path / "parts")
-
-
 def test_init_goes_on_from_a_model(album, trained, tmp_path):
-    words = ["train", "--data", album, *TINY, "--run", "more", "--init", trained, "--epochs", 1]
+    words = ["train", "--data", album, *TINY, "--run", "more", "--init", trained]
     assert main(*words, "--learning-rate", 1e-9) == 0
-    assert validation(tmp_path / "more")[0] == pytest.approx(min(validation(trained)), rel=0.02)  # float16
+    assert scores(tmp_path / "more")[0] == pytest.approx(min(scores(trained)), rel=0.02)  # float16
 
 
 # --------------------------------------------------------------------------------------------------------- colouring
@@ -433,13 +359,10 @@ def test_evaluate_without_a_classifier_says_so(trained, album, tmp_path, capsys,
         ("--hint 5,5,#123456", "--hint is for a photo"),
         ("old.png -o new.xyz", "new.xyz must end in one of"),
         ("old.png old.png -o new.png", "new.png is for one photo, and there are 2: give a folder"),
-        ("old.png --model nowhere", "there is no model nowhere"),
-        ("old.png --model empty", "empty holds no model.keras"),
         ("evaluate --data nowhere", "nowhere"),
         ("evaluate --data album --split dev", "not 'dev'"),
         ("train --data nowhere", "nowhere"),
         ("train --data empty", "empty has no pictures"),
-        ("train --resume --run nowhere", "nowhere holds no run to go on with"),
     ],
 )
 def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
@@ -467,28 +390,11 @@ def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
     assert "with its bins in config.json" in sentence(capsys, "old.png", "--model", "alone.keras")
 
 
-def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
-    assert "train one with `python apps/colorizer.py train`" in sentence(capsys)
-
-
-def test_help_does_not_wait_for_keras(tmp_path):
-    assert not slow_imports("colorizer", tmp_path)
-
-
 # ------------------------------------------------------------------------------------------------- the shipped model
 
 
-@pytest.fixture
-def shipped() -> Path:
-    path = saved_models.MODELS / "colorizer"
-    if not (path / "model.keras").is_file():
-        pytest.skip("the model is not in the box yet")
-    return path
-
-
-def test_the_shipped_model_is_small_and_knows_a_cup_of_coffee(shipped):
-    assert (shipped / "model.keras").stat().st_size <= 6 * 2**20
+def test_the_shipped_model_is_small_and_knows_a_cup_of_coffee():
+    assert (saved_models.MODELS / app.APP / "model.keras").stat().st_size <= 6 * 2**20
     painter, bins = app.load(app.Colorize())
     assert len(bins.centres) == 259
     gains = []

@@ -20,9 +20,9 @@ from shared.data.images import crop_square, load_image, sample_photos
 from shared.data.photo_sets import load_and_split, open_train_splits
 from shared.drawing.pictures import save_image
 from shared.training.runtime import import_keras
-from tests.apps.command import Command, slow_imports
-from tests.apps.small_imagenet import CLASSES, TINTS, TINY, shrink, tinted_photos, validation
-from tests.parity_worker import BACKENDS, build, results
+from tests.apps.command import Command, scores
+from tests.apps.small_imagenet import CLASSES, TINTS, TINY
+from tests.parity_worker import build
 from tests.scenarios.photo_classifier import tiny
 from tests.shared.classifiers import networks
 from tests.shared.classifiers.networks import SHAPE, cross_entropy, photos, sign_of
@@ -32,7 +32,7 @@ SIZE = 16
 LABELS, WNIDS = ["tench", "golf ball", "church"], ["n01440764", "n03445777", "n03028079"]
 COLOURS = np.array([(190, 90, 90), (90, 190, 90), (90, 90, 190)])  # of the three classes
 
-COMMAND = Command(app, "attack", ("Loading ", "Training on "))
+COMMAND = Command("fgsm")
 main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 
 
@@ -65,9 +65,8 @@ def box(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch, box):
-    """Outputs go to the current directory: let that not be the repository. The box holds the networks above."""
-    monkeypatch.chdir(tmp_path)
+def two_models(shrunk, monkeypatch, box):
+    """The box holds the networks above."""
     monkeypatch.setattr(saved_models, "MODELS", box)
 
 
@@ -388,25 +387,9 @@ def test_a_sweep_by_hand(folder):
 # ------------------------------------------------------------------------------------------ adversarial training
 
 
-@pytest.fixture(scope="module", autouse=True)
-def small_world():
-    """A tiny network in the place of MobileNetV2, with weights that nobody downloads, for six classes."""
-    with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, app)
-        yield
-
-
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    return tinted_photos(tmp_path_factory.mktemp("data") / "tinted")
-
-
-@pytest.fixture(scope="module")
-def robust(tmp_path_factory, data) -> Path:
-    """A run under attack."""
-    run = tmp_path_factory.mktemp("runs") / "robust"
-    assert main("train", "--data", data, "--run", run, *TINY, "--epochs", 6) == 0
-    return run
+def data(run) -> Path:
+    return run.data
 
 
 def test_a_network_for_other_classes_keeps_what_imagenet_knows_of_them():
@@ -433,19 +416,16 @@ def test_batchnorm_statistics_are_learned():
 
 
 @pytest.mark.slow
-def test_both_backends_learn_alike():
-    found = [results(backend)["fgsm_trains_under_attack"] for backend in BACKENDS]
+def test_both_backends_learn_alike(results):
+    found = results("fgsm_trains_under_attack")
     for outcome in found:
-        assert isinstance(outcome, dict), outcome
         assert outcome["loss"][-1] < 0.95 * outcome["loss"][0]
     np.testing.assert_allclose(found[0]["loss"], found[1]["loss"], rtol=1e-2)  # each has its own random starts
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_fast_fgsm(backend):
-    found = results(backend)["fast_fgsm"]
-    assert isinstance(found, dict), found
+def test_fast_fgsm(here):
+    found = here("fast_fgsm")
     assert found["most"] == pytest.approx(4, abs=1e-3)
     assert found["range"] == [0, 255]
     assert 0.5 < found["at the edge"] < 0.95, "1.25 epsilon from a place within epsilon: five of eight at the edge"
@@ -456,47 +436,24 @@ def test_fast_fgsm(backend):
     assert found["network"][0] == found["network"][1], "the attack leaves BatchNorm's statistics alone"
 
 
-def test_a_run_under_attack_learns_its_classes(robust):
-    assert min(validation(robust)) < 0.1
-    config = json.loads((robust / "config.json").read_text(encoding="utf-8"))
+def test_a_run_under_attack_learns_its_classes(trained):
+    assert min(scores(trained)) < 0.1
+    config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
     assert config["wnids"] == sorted(TINTS)
     assert config["labels"] == ["class 2", "class 4", "pets"]
     assert (config["epsilon"], config["epoch"] > 0) == ("4/255", True)
-    model = import_keras().saving.load_model(robust / "model.keras", safe_mode=True)
+    model = import_keras().saving.load_model(trained / "model.keras", safe_mode=True)
     assert (model.input_shape, model.output_shape) == ((None, 32, 32, 3), (None, 3))
     pixels = np.full((1, 32, 32, 3), TINTS["n00000004"], np.uint8) + np.uint8(40)
     for photo in (pixels, pixels.astype("float32")):
         assert np.asarray(model(photo)).argmax() == 1
 
 
-def test_the_saved_network_is_the_one_that_was_validated(robust, data):
+def test_the_saved_network_is_the_one_that_was_validated(trained, data):
     held_out = load_and_split(open_train_splits(str(data)), 24, seed=1)[1]
-    network, _ = saved_models.load(robust)
+    network, _ = saved_models.load(trained)
     _, pgd = app.robustness(Attacker(network, 8), held_out.squares(32), held_out.labels, 4 / 255)
-    assert 1 - pgd / 100 == pytest.approx(min(validation(robust)), abs=0.05)
-
-
-def test_resuming_equals_no_interruption(tmp_path, data, monkeypatch):
-    words = ["train", "--data", data, *TINY, "--epochs", 3]
-    assert main(*words, "--run", "whole") == 0
-    calls, real = [], app.robustness
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-        return real(*arguments)
-
-    monkeypatch.setattr(app, "robustness", interrupted)
-    assert main(*words, "--run", "parts") == 130
-    monkeypatch.setattr(app, "robustness", real)
-    assert main("train", "--resume", "--run", "parts") == 0
-    last = [max((tmp_path / run / "checkpoints").iterdir()) / "arrays.npz" for run in ("whole", "parts")]
-    with np.load(last[0]) as whole, np.load(last[1]) as parts:
-        assert set(whole) == set(parts)
-        for name in whole:
-            np.testing.assert_array_equal(whole[name], parts[name], err_msg=name)
-    assert validation(tmp_path / "whole") == validation(tmp_path / "parts")
+    assert 1 - pgd / 100 == pytest.approx(min(scores(trained)), abs=0.05)
 
 
 def test_catastrophic_overfitting_is_told(tmp_path, data, monkeypatch, capsys):
@@ -507,12 +464,12 @@ def test_catastrophic_overfitting_is_told(tmp_path, data, monkeypatch, capsys):
     assert json.loads((tmp_path / "run" / "config.json").read_text(encoding="utf-8"))["epoch"] == 2
 
 
-def test_all_choose_among_the_same_classes_and_all_photos_count(tmp_path, robust, data, capsys):
+def test_all_choose_among_the_same_classes_and_all_photos_count(tmp_path, trained, data, capsys):
     saved_models.save(build(tiny(32, 6)), tmp_path / "undefended", {"labels": CLASSES[0], "wnids": CLASSES[1]})
     for name in ("n00000002", "n00000004"):  # the names of pets tell no class
         shutil.copytree(data / "train" / name, tmp_path / "photos" / name)
-    config = json.loads((robust / "config.json").read_text(encoding="utf-8"))
-    saved_models.save(saved_models.load(robust)[0], tmp_path / "robust", config | {"wnids": [*CLASSES[1][2:5]]})
+    config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
+    saved_models.save(saved_models.load(trained)[0], tmp_path / "robust", config | {"wnids": [*CLASSES[1][2:5]]})
     words = ["--data", "photos", "--models", "undefended", "robust", "--classes-of", "robust", "--epsilon", "4/255"]
     out = text_of(capsys, "evaluate", *words)
     rows, files = rows_of(out), sorted((tmp_path / "photos").rglob("*/*.png"))
@@ -530,8 +487,8 @@ def test_all_choose_among_the_same_classes_and_all_photos_count(tmp_path, robust
         assert rows[name] == pytest.approx(expected, abs=0.06), name
 
 
-def test_a_comparison_with_a_network_of_other_classes(robust, data, capsys):
-    words = ["evaluate", "--models", robust, "--data", data / "train", "--classes-of", app.UNDEFENDED]
+def test_a_comparison_with_a_network_of_other_classes(trained, data, capsys):
+    words = ["evaluate", "--models", trained, "--data", data / "train", "--classes-of", app.UNDEFENDED]
     assert main(*map(str, words)) == 2
     assert "robust has no class n01440764" in capsys.readouterr().err
 
@@ -625,10 +582,6 @@ def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
         (("evaluate", "--classes-of", app.DEFENDED), "python apps/fgsm.py train"),
     ):
         assert f"in the box yet: train it with `{how}`" in sentence(capsys, *words)
-
-
-def test_help_does_not_wait_for_keras(tmp_path):
-    assert not slow_imports("fgsm", tmp_path)
 
 
 # --------------------------------------------------------------------------------------------- the shipped model

@@ -17,8 +17,7 @@ from shared.data.images import load_image, sample_photos
 from shared.decoding.captioner import load_captioner
 from shared.layers.mobilenet import freeze_lower_blocks
 from shared.training.runtime import import_keras
-from tests.apps.command import Command, slow_imports
-from tests.parity_worker import BACKENDS, results
+from tests.apps.command import Command
 from tests.scenarios.image_captioner import tiny_encoder, tiny_network
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +27,7 @@ SHORT = ["--epochs", 3, "--whole-epochs", 2]
 MOBILENET = app.photo_encoder
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
 
-COMMAND = Command(app, "describe")
+COMMAND = Command("image_captioner")
 main, sentence = COMMAND.main, COMMAND.sentence
 
 
@@ -167,24 +166,20 @@ def test_the_loss_is_the_smoothed_entropy_of_words():
     assert np.mean(np.asarray(app.smoothed_cross_entropy(0.1)(targets, logits))) == pytest.approx(expected, rel=1e-5)
 
 
-def test_both_backends_write_and_train_the_same():
-    tensorflow, jax = (results(backend) for backend in BACKENDS)
-    for found in (tensorflow, jax):
-        assert isinstance(found["captioner_writes"], dict), found["captioner_writes"]
-        assert isinstance(found["captioner_trains"], list), found["captioner_trains"]
+def test_both_backends_write_and_train_the_same(results):
+    tensorflow, jax = results("captioner_writes")
     for way in ("greedy", "beams", "chance"):
-        ours, theirs = tensorflow["captioner_writes"][way], jax["captioner_writes"][way]
+        ours, theirs = tensorflow[way], jax[way]
         assert [[text for text, _ in photo] for photo in ours] == [[text for text, _ in photo] for photo in theirs]
         np.testing.assert_allclose(
             [[score for _, score in photo] for photo in ours],
             [[score for _, score in photo] for photo in theirs],
             atol=1e-3,
         )
-    np.testing.assert_allclose(
-        tensorflow["captioner_writes"]["attention"], jax["captioner_writes"]["attention"], atol=1e-4
-    )
-    np.testing.assert_allclose(tensorflow["captioner_trains"], jax["captioner_trains"], rtol=1e-3)
-    assert jax["captioner_trains"][-1] < jax["captioner_trains"][0] - 0.02
+    np.testing.assert_allclose(tensorflow["attention"], jax["attention"], atol=1e-4)
+    tensorflow, jax = results("captioner_trains")
+    np.testing.assert_allclose(tensorflow, jax, rtol=1e-3)
+    assert jax[-1] < jax[0] - 0.02
 
 
 # --------------------------------------------------------------------------------------------------------- training
@@ -390,10 +385,6 @@ def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
 def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
     monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     assert "train one with `python apps/image_captioner.py train`" in sentence(capsys)
-
-
-def test_help_does_not_wait_for_keras(tmp_path):
-    assert not slow_imports("image_captioner", tmp_path)
 
 
 # ------------------------------------------------------------------------------------------------- the shipped model

@@ -18,43 +18,20 @@ from shared.data.images import load_image
 from shared.data.photo_sets import PhotosInMemory
 from shared.layers.mobilenet import imagenet_weights
 from shared.training.runtime import import_keras
-from tests.apps.command import Command, slow_imports
-from tests.apps.small_imagenet import CLASSES, TINY, shrink, tinted_photos, validation
-from tests.parity_worker import BACKENDS, build, results
+from tests.apps.command import Command, scores
+from tests.apps.small_imagenet import CLASSES, TINY
+from tests.parity_worker import build
 from tests.scenarios.photo_classifier import tiny
 
-COMMAND = Command(app, "classify", ("Loading ", "Training on "))
+COMMAND = Command("photo_classifier")
 main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
-
-
-@pytest.fixture(scope="module", autouse=True)
-def small_world():
-    """A tiny network in the place of MobileNetV2, with weights that nobody downloads, for six classes."""
-    with pytest.MonkeyPatch.context() as patch:
-        shrink(patch, app)
-        patch.setattr(app, "TEACHER_SIZE", 40)
-        yield
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Outputs go to the current directory: let that not be the repository."""
-    monkeypatch.chdir(tmp_path)
+pytestmark = pytest.mark.usefixtures("shrunk")
 
 
 @pytest.fixture(scope="module")
-def tinted(tmp_path_factory) -> Path:
-    return tinted_photos(tmp_path_factory.mktemp("data") / "tinted")
-
-
-@pytest.fixture(scope="module")
-def student(tmp_path_factory, tinted) -> Path:
-    """A run that learns from the teacher, from weights that know nothing."""
-    folder = tmp_path_factory.mktemp("runs")
-    saved_models.save(build(tiny(32, 6), seed=9), folder / "start", {})
-    words = ["--data", f"{tinted},{tinted}", "--run", folder / "student", "--init", folder / "start", "--mix", 1]
-    assert main("train", *words, *TINY, "--epochs", 6) == 0
-    return folder / "student"
+def tinted(run) -> Path:
+    """The folder of photos that it learned from."""
+    return run.data
 
 
 # ------------------------------------------------------------------------------------------- teacher and student
@@ -82,10 +59,8 @@ def test_divergence():
 
 
 @pytest.mark.slow
-def test_both_backends_learn_alike():
-    found = [results(backend)["photo_classifier_learns_from_a_teacher"] for backend in BACKENDS]
-    for outcome in found:
-        assert isinstance(outcome, dict), outcome
+def test_both_backends_learn_alike(results):
+    found = results("photo_classifier_learns_from_a_teacher")
     for name in ("loss", "weights"):
         np.testing.assert_allclose(found[0][name], found[1][name], rtol=1e-3, atol=1e-4)
 
@@ -122,15 +97,14 @@ def test_student_and_teacher_see_the_same_crops():
 # ------------------------------------------------------------------------------------------------------ training
 
 
-def test_the_student_comes_to_agree_with_the_teacher(student, tinted):
-    losses = validation(student)
+def test_the_student_comes_to_agree_with_the_teacher(trained, tinted):
+    losses = scores(trained)
     assert len(losses) == 6
     assert losses[-1] < 0.3 * losses[0]
-    config = json.loads((student / "config.json").read_text(encoding="utf-8"))
+    config = json.loads((trained / "config.json").read_text(encoding="utf-8"))
     assert (config["labels"], config["wnids"]) == tuple(map(list, CLASSES))
     assert (config["size"], config["epochs"]) == (32, 6)
     assert config["val_loss"] == pytest.approx(min(losses), rel=1e-4)
-    assert (student / "curve.png").is_file()
 
 
 def test_half_of_what_was_learned_is_saved(tmp_path, tinted):
@@ -152,10 +126,6 @@ def test_quick_and_what_is_usual():
         assert (config.epochs, config.size, config.learning_rate, config.photos) == usual
 
 
-def test_a_run_is_not_overwritten(student, tinted, capsys):
-    assert "holds a run already" in sentence(capsys, "train", "--data", tinted, "--run", student, *TINY)
-
-
 def test_an_init_of_another_shape(tmp_path, tinted, capsys):
     saved_models.save(build(tiny(32, 3)), tmp_path / "three", {})
     words = ["--data", tinted, "--run", "run", *TINY, "--init", "three"]
@@ -165,10 +135,10 @@ def test_an_init_of_another_shape(tmp_path, tinted, capsys):
 # ------------------------------------------------------------------------------------------------------ evaluate
 
 
-def test_evaluate_gives_every_number(student, tinted, capsys):
-    lines = text_of(capsys, "evaluate", "--model", student, "--data", tinted / "train").splitlines()
+def test_evaluate_gives_every_number(trained, tinted, capsys):
+    lines = text_of(capsys, "evaluate", "--model", trained, "--data", tinted / "train").splitlines()
     assert lines[0].endswith("32 pixels; 60 photos"), "pets are not a WordNet identity"
-    network, _ = saved_models.load(student)
+    network, _ = saved_models.load(trained)
     files = [(tinted / "train" / f"n0000000{k}" / f"{n}.png", k) for k in (2, 4) for n in range(30)]
     seen = np.stack([app.crop_square(load_image(path), 32) for path, _ in files])
     truth, logits = np.array([k for _, k in files]), np.asarray(network(seen))
@@ -184,8 +154,8 @@ def test_evaluate_gives_every_number(student, tinted, capsys):
 # ----------------------------------------------------------------------------------------------------- the demo
 
 
-def test_the_demo_names_photos_and_draws_them(tmp_path, student, capsys):
-    out = text_of(capsys, "--model", student, "--top", 3)
+def test_the_demo_names_photos_and_draws_them(tmp_path, trained, capsys):
+    out = text_of(capsys, "--model", trained, "--top", 3)
     names = [path.name for path in app.sample_photos()]
     assert [line for line in out.splitlines() if "%" not in line] == names
     assert len(out.splitlines()) == 4 * len(names)
@@ -193,24 +163,24 @@ def test_the_demo_names_photos_and_draws_them(tmp_path, student, capsys):
         assert sheet.size == (2 * (2.5 * 256 + 8) + 8, -(-len(names) // 2) * 264 + 8)
 
 
-def test_a_folder_with_a_broken_photo_does_the_rest(tmp_path, student, capsys):
+def test_a_folder_with_a_broken_photo_does_the_rest(tmp_path, trained, capsys):
     (tmp_path / "album").mkdir()
     Image.new("RGB", (64, 48), "blue").save(tmp_path / "album" / "sea.png")
     (tmp_path / "album" / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
-    assert main("album", "--model", student, "-o", "sheet.png") == 2
+    assert main("album", "--model", trained, "-o", "sheet.png") == 2
     out, err = capsys.readouterr()
     assert out.startswith("sea.png\n")
     assert err.splitlines()[-1].startswith("error: 1 of 2 photos cannot be read: ")
     assert (tmp_path / "sheet.png").is_file()
 
 
-def test_files_and_folders_as_json(tmp_path, student, tinted, capsys):
+def test_files_and_folders_as_json(tmp_path, trained, tinted, capsys):
     blue = tinted / "train" / "pets" / "3.png"
-    out = text_of(capsys, tinted / "train" / "n00000002", blue, "--model", student, "--json", "-o", "mine.png")
+    out = text_of(capsys, tinted / "train" / "n00000002", blue, "--model", trained, "--json", "-o", "mine.png")
     answers = json.loads(out)
     assert len(answers) == 31
     assert answers[-1]["photo"] == str(blue)
-    network, _ = saved_models.load(student)
+    network, _ = saved_models.load(trained)
     shares = softmax(np.asarray(network(app.crop_square(load_image(blue), 32)[None])))[0]
     guesses = answers[-1]["guesses"]
     assert [guess["label"] for guess in guesses] == [f"class {n}" for n in np.argsort(-shares)[:5]]
@@ -218,10 +188,6 @@ def test_files_and_folders_as_json(tmp_path, student, tinted, capsys):
     with Image.open("mine.png") as sheet:
         assert sheet.height == 12 * 264 + 8, "the first 24"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.png"]
-
-
-def test_help_does_not_wait_for_keras(tmp_path):
-    assert not slow_imports("photo_classifier", tmp_path)
 
 
 # -------------------------------------------------------------------------------------------------- wrong inputs
@@ -278,10 +244,10 @@ def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_work, words,
     assert all(path.is_dir() for path in left), "nothing half done is left behind"
 
 
-def test_photos_whose_names_tell_no_class(tmp_path, student, capsys):
+def test_photos_whose_names_tell_no_class(tmp_path, trained, capsys):
     Image.new("RGB", (40, 40)).save(tmp_path / "n99999999_yeti.png")
-    said = sentence(capsys, "evaluate", "--model", student, "--data", tmp_path)
-    assert "has no photos of student's classes" in said
+    said = sentence(capsys, "evaluate", "--model", trained, "--data", tmp_path)
+    assert "has no photos of run's classes" in said
 
 
 # -------------------------------------------------------------------------------------------- the shipped models

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -202,6 +203,15 @@ def test_lambda_layers_are_refused_unrun(keras, tmp_path):
         saved_models.load(tmp_path / "model.keras")
 
 
+def test_a_model_without_a_known_input_is_refused(keras, tmp_path):
+    with warnings.catch_warnings(action="ignore"):  # Keras, too, finds it strange
+        keras.Sequential([keras.layers.Dense(4)]).save(tmp_path / "unbuilt.keras")
+        keras.saving.save_model(keras.layers.Dense(4), tmp_path / "layer.keras")
+    for name in ("unbuilt.keras", "layer.keras"):
+        with pytest.raises(UserError, match="has no input of a known shape"):
+            saved_models.load(tmp_path / name)
+
+
 def test_inputs_and_outputs_keep_their_structure(keras, tmp_path):
     a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
     saved_models.save(keras.Model({"a": a, "b": b}, {"sum": keras.layers.Dense(1)(a), "b": b}), tmp_path / "dict", {})
@@ -214,7 +224,7 @@ def test_inputs_and_outputs_keep_their_structure(keras, tmp_path):
 def test_the_other_backend_loads_the_same_numbers(model, saved):
     pytest.importorskip("jax")
     code = (
-        "import sys; import numpy as np; from shared import zoo; model, _ = zoo.load(sys.argv[1]);"
+        "import sys; import numpy as np; from shared import saved_models; model, _ = saved_models.load(sys.argv[1]);"
         "print(*model.predict(np.full((1, 8, 8, 3), 128, 'uint8'), verbose=0)[0])"
     )
     environment = os.environ | {"KERAS_BACKEND": "jax", "PYTHONPATH": str(ROOT)}

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from shared.classifiers import attacks
 from shared.training.runtime import import_keras
-from tests.parity_worker import BACKENDS, build, results
+from tests.parity_worker import build
 from tests.shared.classifiers import networks
 from tests.shared.classifiers.networks import SHAPE, cross_entropy, photos, sign_of
 
@@ -157,25 +157,17 @@ def test_a_network_without_kinks_answers_the_same(top):
 # ------------------------------------------------------------------------------------------------- both backends
 
 
-def on_both(scenario: str) -> list[dict]:
-    """What a scenario gave on each backend; an error there fails here, with its text."""
-    found = [results(backend)[scenario] for backend in BACKENDS]
-    for outcome in found:
-        assert isinstance(outcome, dict), outcome
-    return found
-
-
 @pytest.mark.slow
-def test_tensorflow_and_jax_make_the_same_pictures():
-    one, other = on_both("adversarial_photos")
+def test_tensorflow_and_jax_make_the_same_pictures(results):
+    one, other = results("adversarial_photos")
     for name, change in one.items():
         assert np.abs(change).max() == 3, name
         assert np.abs(np.subtract(change, other[name])).max() <= 1, name
 
 
 @pytest.mark.slow
-def test_the_shipped_network_is_fooled_by_the_same_picture_on_both_backends():
-    one, other = on_both("shipped_network_is_attacked")
+def test_the_shipped_network_is_fooled_by_the_same_picture_on_both_backends(results):
+    one, other = results("shipped_network_is_attacked")
     for name, text in one.items():
         change, again = (np.frombuffer(bytes.fromhex(x), np.uint8).astype(int) - 128 for x in (text, other[name]))
         levels = int(name.split()[-1])

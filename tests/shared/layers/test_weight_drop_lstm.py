@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from shared.training.runtime import import_keras
-from tests.parity_worker import BACKENDS, data, results
+from tests.parity_worker import data
 
 
 @pytest.fixture(scope="module")
@@ -18,10 +18,8 @@ def layer_class():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_value_and_gradients_are_those_of_keras_lstm(backend):
-    outcome = results(backend)["weight_drop_lstm"]
-    assert isinstance(outcome, dict), outcome
+def test_value_and_gradients_are_those_of_keras_lstm(here):
+    outcome = here("weight_drop_lstm")
     assert len(outcome["ours"]) == 1 + 3 + 3, "the loss; kernel, recurrent kernel, bias; inputs, two states"
     for ours, keras in zip(outcome["ours"], outcome["keras"], strict=True):
         np.testing.assert_allclose(ours, keras, rtol=1e-4, atol=1e-5)

@@ -6,40 +6,41 @@ import pytest
 
 from shared.errors import UserError
 from shared.training import devices
-from tests.parity_worker import BACKENDS, results
 
 
-@pytest.fixture(params=[pytest.param(name, marks=pytest.mark.slow) for name in BACKENDS])
-def here(request):
-    outcome = results(request.param)["devices_set_up"]
-    assert isinstance(outcome, dict), outcome
-    return request.param, outcome
+@pytest.fixture
+def outcome(here):
+    return here("devices_set_up")
 
 
-def test_describes_what_it_chose(here):
-    backend, outcome = here
+@pytest.mark.slow
+def test_describes_what_it_chose(backend, outcome):
     assert outcome["backend"] == backend
     assert outcome["description"].endswith(", mixed_bfloat16")
     assert "core" in outcome["description"]
     assert outcome["auto"] in ("float32", "mixed_bfloat16")
 
 
-def test_precision_holds_within_and_is_put_back(here):
-    assert here[1]["within"] == "bfloat16"
-    assert here[1]["put back"]
+@pytest.mark.slow
+def test_precision_holds_within_and_is_put_back(outcome):
+    assert outcome["within"] == "bfloat16"
+    assert outcome["put back"]
 
 
-def test_a_seed_repeats_everything(here):
-    assert here[1]["repeats"]
+@pytest.mark.slow
+def test_a_seed_repeats_everything(outcome):
+    assert outcome["repeats"]
 
 
-def test_replicas_need_devices(here):
-    assert "UserError: replicas is 3, and must be from 1 to 2" in here[1]["too many"]
-    assert "UserError: replicas is 0, and must be from 1 to 2" in here[1]["too few"]
+@pytest.mark.slow
+def test_replicas_need_devices(outcome):
+    assert "UserError: replicas is 3, and must be from 1 to 2" in outcome["too many"]
+    assert "UserError: replicas is 0, and must be from 1 to 2" in outcome["too few"]
 
 
+@pytest.mark.slow
 def test_names_the_replicas(here):
-    assert results(here[0])["gan_on_two_replicas"]["description"].endswith("float32, 2 replicas")
+    assert here("gan_on_two_replicas")["description"].endswith("float32, 2 replicas")
 
 
 @pytest.mark.parametrize(

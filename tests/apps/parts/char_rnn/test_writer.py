@@ -7,7 +7,7 @@ import pytest
 
 from apps.parts.char_rnn.writer import BLOCK, Writer, compile_block_losses, joined
 from shared.training.runtime import import_keras
-from tests.parity_worker import BACKENDS, build, results
+from tests.parity_worker import build
 
 
 @pytest.fixture(scope="module")
@@ -90,10 +90,8 @@ def test_blocks_are_read_from_an_empty_memory(network):
 
 
 @pytest.mark.slow
-def test_both_backends_write_the_same():
-    tensorflow, jax = (results(backend)["char_rnn_writes"] for backend in BACKENDS)
-    assert isinstance(tensorflow, dict), tensorflow
-    assert isinstance(jax, dict), jax
+def test_both_backends_write_the_same(results):
+    tensorflow, jax = results("char_rnn_writes")
     for way in ("greedy", "chance", "chunks"):
         assert tensorflow[way]["ids"] == jax[way]["ids"], way
         np.testing.assert_allclose(tensorflow[way]["scores"], jax[way]["scores"], atol=1e-4)
