@@ -162,7 +162,7 @@ def colour_network(start: np.ndarray, pretrained: bool) -> keras.Model:
         above = layers.UpSampling2D(2, interpolation="bilinear")(conv(x, width))
         x = layers.ReLU()(layers.Add()([above, conv(skip, width)]))
         x = layers.ReLU()(conv(x, width, 3))
-    head = layers.Conv2D(len(start), 1, kernel_initializer="zeros", name="head")
+    head = layers.Conv2D(len(start), 1, kernel_initializer="zeros", dtype="float32", name="head")
     network = keras.Model(L, head(x), name=APP)
     head.bias.assign(start)
     return network

@@ -59,6 +59,16 @@ def test_the_network_is_small_and_takes_any_size(monkeypatch):
     assert all(type(layer).__module__.startswith("keras.") for layer in network.layers), "nobody needs this repository"
 
 
+def test_the_loss_is_as_exact_in_mixed_precision(monkeypatch):
+    monkeypatch.setattr(app, "encoder", MOBILENET)
+    bins = app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.2)
+    with app.devices.setup(None, "mixed_bfloat16"):
+        network = app.colour_network(bins.start, pretrained=False)
+        loss = bins.loss(np.zeros((1, 8, 8, 2), np.float32), network(np.zeros((1, 32, 32, 1), np.float32)))
+    assert network.compute_dtype == "bfloat16"
+    assert np.asarray(loss).dtype == np.float32
+
+
 def test_without_a_network_one_sentence_says_so(album, capsys, monkeypatch):
     keras = import_keras()
     monkeypatch.setattr(app, "encoder", MOBILENET)

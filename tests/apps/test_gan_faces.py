@@ -222,6 +222,13 @@ def test_a_run_keeps_the_best_and_leaves_a_film(trained):
     assert all(0 <= record["critic_accuracy"] <= 1 for record in records(trained))
 
 
+def test_init_starts_the_generator_from_a_model(trained):
+    network, _ = app.load(trained)
+    generator, *_ = app.adversaries(app.Train(width=2, critic_width=2, latent=6, init=trained))
+    for ours, theirs in zip(generator.get_weights(), network.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 # ---------------------------------------------------------------------------------------------------------- demo
 
 
