@@ -1,7 +1,7 @@
 """Sequences from a decoder, all steps in one compiled call: the likeliest ones by beam search, or random samples.
 
-Both give ids, int32 (inputs, beams or samples, longest), with the end id after a sequence; and log-probabilities,
-float32 (inputs, beams or samples), each the sum over a sequence's tokens and its end.
+Both give tensors: ids, int32 (inputs, beams or samples, longest), with the end id after a sequence; and
+log-probabilities, float32 (inputs, beams or samples), each the sum over a sequence's tokens and its end.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import keras
 
 NEVER = -1e9  # as the logarithm of a probability
-Decode = Callable[..., tuple[np.ndarray, np.ndarray]]
+Decode = Callable[..., tuple[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ def beam_search(decoder: keras.Model, rules: TokenRules, beams: int, length_weig
     """
     from keras import ops
 
+    from shared.training.steps import compile_step
+
     loop = _Loop(decoder, rules, beams)
 
     def choose(scores: Any, sums: Any, lengths: Any, position: Any) -> tuple[Any, Any]:
@@ -58,7 +60,7 @@ def beam_search(decoder: keras.Model, rules: TokenRules, beams: int, length_weig
         only_first = [0.0] + [NEVER] * (beams - 1)  # all beams begin alike: only one of them may go on
         return loop.run(choose, np.tile(np.array(only_first, np.float32), inputs.shape[0]), inputs, memory_mask)
 
-    return loop.compiled(search)
+    return compile_step(search, decoder)
 
 
 def sampler(decoder: keras.Model, rules: TokenRules, samples: int) -> Decode:
@@ -69,6 +71,8 @@ def sampler(decoder: keras.Model, rules: TokenRules, samples: int) -> Decode:
     """
     from keras import ops
 
+    from shared.training.steps import compile_step
+
     loop = _Loop(decoder, rules, samples)
 
     def sample(inputs: Any, random_numbers: Any, temperature: Any, memory_mask: Any = None) -> tuple[Any, Any]:
@@ -78,28 +82,16 @@ def sampler(decoder: keras.Model, rules: TokenRules, samples: int) -> Decode:
 
         return loop.run(choose, np.zeros(inputs.shape[0] * samples, np.float32), inputs, memory_mask)
 
-    return loop.compiled(sample)
+    return compile_step(sample, decoder)
 
 
 class _Loop:
     """What beam search and sampling share: the loop over the positions of all rows, `rows` for each input."""
 
     def __init__(self, decoder: keras.Model, rules: TokenRules, rows: int):
-        self.decoder, self.rules, self.rows = decoder, rules, rows
+        self.rules, self.rows = rules, rows
         self.cached = CachedDecoder(decoder)
         self.tokens, self.longest = decoder.output_shape[-1], self.cached.longest
-
-    def compiled(self, decode: Callable) -> Decode:
-        """Compile a function; it takes and gives NumPy arrays."""
-        from shared.training.steps import compile_step
-
-        step = compile_step(decode, self.decoder)
-
-        def run(*arguments: Any) -> tuple[np.ndarray, np.ndarray]:
-            ids, sums = step(*arguments)
-            return np.asarray(ids), np.asarray(sums)
-
-        return run
 
     def run(self, choose: Callable, sums: Any, inputs: Any, memory_mask: Any) -> tuple[Any, Any]:
         """Sequences of tokens that `choose(scores, sums, lengths, position)` chooses, and their log-probabilities.
@@ -123,14 +115,8 @@ class _Loop:
                 state = scores, sums, lengths, ids, *kv_cache
                 scores, sums, lengths, ids, *kv_cache = (ops.take(x, parents, axis=0) for x in state)
             sums = sums + ops.sum(scores * ops.one_hot(chosen, self.tokens), axis=-1)
-            return (
-                position + 1,
-                ops.where(positions == position, chosen[:, None], ids),
-                chosen,
-                sums,
-                lengths,
-                *kv_cache,
-            )
+            ids = ops.where(positions == position, chosen[:, None], ids)
+            return position + 1, ids, chosen, sums, lengths, *kv_cache
 
         ids = np.full((len(sums), self.longest), end, np.int32)
         start = np.int32(0), ids, np.full(len(sums), self.rules.start, np.int32), sums, np.zeros(len(sums), np.int32)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -82,28 +82,20 @@ class Captioner:
         """Photos uint8 (photos, size, size, 3) -> features float32 (photos, cells, features)."""
         from shared.training.steps import compile_step
 
-        def compiled() -> Callable:
-            return compile_step(lambda x: self.encoder(x, training=False), self.encoder)
-
-        return self._in_batches("encode", compiled, photos)
+        encode = partial(self.encoder, training=False)
+        return self._in_batches("encode", lambda: compile_step(encode, self.encoder), photos)
 
     def write(self, features: np.ndarray, beams: int = 3) -> list[list[Caption]]:
         """The captions that a beam search finds for the features of each photo, the best first."""
 
-        def compiled() -> Callable:
-            return beam_search(self.decoder, RULES, beams)
-
-        found = self._in_batches(("write", beams), compiled, features)
+        found = self._in_batches(("write", beams), lambda: beam_search(self.decoder, RULES, beams), features)
         return [self._captions(*photo) for photo in zip(*found, strict=True)]
 
     def sample(self, features: np.ndarray, samples: int, temperature: float, seed: int) -> list[list[Caption]]:
         """Random captions for each photo, the likeliest first; a seed gives the same ones for the same photos."""
         numbers = np.random.default_rng(seed).random((len(features), samples, self.longest), np.float32)
-
-        def compiled() -> Callable:
-            return sampler(self.decoder, RULES, samples)
-
-        found = self._in_batches(("sample", samples), compiled, features, numbers, more=(temperature,))
+        key, more = ("sample", samples), (temperature,)
+        found = self._in_batches(key, lambda: sampler(self.decoder, RULES, samples), features, numbers, more=more)
         captions = [self._captions(*photo) for photo in zip(*found, strict=True)]
         return [sorted(drawn, key=lambda caption: -caption.score) for drawn in captions]
 

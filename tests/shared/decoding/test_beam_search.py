@@ -52,13 +52,18 @@ def every_caption() -> list[tuple[int, ...]]:
     return [caption for caption in found if all(a != b for a, b in itertools.pairwise(caption))]
 
 
+def arrays(found: tuple) -> list[np.ndarray]:
+    """Of the tensors of a compiled call: ids and their log-probabilities."""
+    return [np.asarray(tensor) for tensor in found]
+
+
 def trimmed(ids: np.ndarray) -> tuple[int, ...]:
     return tuple(int(n) for n in ids[: int(np.argmax(ids == END))])
 
 
 @pytest.mark.parametrize("weight", [0.0, 1.0])
 def test_many_beams_find_the_best_of_all_captions(decoder, weight):
-    ids, sums = beam_search(decoder, RULES, beams=20, length_weight=weight)(FEATURES)
+    ids, sums = arrays(beam_search(decoder, RULES, beams=20, length_weight=weight)(FEATURES))
     for features, found, scores in zip(FEATURES, ids, sums, strict=True):
         ranks = {c: total(decoder, features, c) / (len(c) + 1) ** weight for c in every_caption()}
         best = max(ranks, key=ranks.get)
@@ -68,7 +73,7 @@ def test_many_beams_find_the_best_of_all_captions(decoder, weight):
 
 
 def test_one_beam_takes_the_likeliest_word_each_time(decoder):
-    ids, sums = beam_search(decoder, RULES, beams=1)(FEATURES)
+    ids, sums = arrays(beam_search(decoder, RULES, beams=1)(FEATURES))
     assert ids.shape == (3, 1, LONGEST)
     for features, found, score in zip(FEATURES, ids[:, 0], sums[:, 0], strict=True):
         words: tuple[int, ...] = ()
@@ -82,7 +87,7 @@ def test_one_beam_takes_the_likeliest_word_each_time(decoder):
 
 def test_every_caption_ends_and_none_is_empty(decoder):
     sample = sampler(decoder, RULES, 40)
-    for ids, _ in (beam_search(decoder, RULES, beams=3)(FEATURES), sample(FEATURES, chances(40), 5.0)):
+    for ids, _ in (arrays(beam_search(decoder, RULES, beams=3)(FEATURES)), arrays(sample(FEATURES, chances(40), 5.0))):
         assert (ids[..., -1] == END).all()
         assert (ids[..., 0] >= FIRST_WORD).all()
         assert not ((ids[..., 1:] == ids[..., :-1]) & (ids[..., 1:] != END)).any(), "no word twice running"
@@ -90,7 +95,7 @@ def test_every_caption_ends_and_none_is_empty(decoder):
 
 
 def test_rules_may_allow_a_word_twice_running(decoder):
-    ids, _ = sampler(decoder, replace(RULES, repeats=True), 100)(FEATURES, chances(100), 5.0)
+    ids, _ = arrays(sampler(decoder, replace(RULES, repeats=True), 100)(FEATURES, chances(100), 5.0))
     assert ((ids[..., 1:] == ids[..., :-1]) & (ids[..., 1:] != END)).any()
     assert np.isin(ids, [END, *range(FIRST_WORD, TOKENS)]).all()
 
@@ -101,7 +106,7 @@ def chances(samples: int, seed: int = 0) -> np.ndarray:
 
 def test_chance_falls_where_the_probabilities_say(decoder):
     samples, heat = 2000, 1.5
-    ids, sums = sampler(decoder, RULES, samples)(FEATURES, chances(samples), heat)
+    ids, sums = arrays(sampler(decoder, RULES, samples)(FEATURES, chances(samples), heat))
     for features, found, scores in zip(FEATURES, ids, sums, strict=True):
         warm = next_scores(decoder, features, ()) / heat
         expected = np.exp(warm) / np.exp(warm).sum()
@@ -111,10 +116,10 @@ def test_chance_falls_where_the_probabilities_say(decoder):
 
 
 def test_little_heat_is_greedy_and_a_seed_is_a_text(decoder):
-    greedy, _ = beam_search(decoder, RULES, beams=1)(FEATURES)
-    cold, _ = sampler(decoder, RULES, 5)(FEATURES, chances(5), 0.001)
+    greedy, _ = arrays(beam_search(decoder, RULES, beams=1)(FEATURES))
+    cold, _ = arrays(sampler(decoder, RULES, 5)(FEATURES, chances(5), 0.001))
     np.testing.assert_array_equal(cold, np.repeat(greedy, 5, axis=1))
     draw = sampler(decoder, RULES, 5)
-    one, same, other = (draw(FEATURES, chances(5, seed), 2.0)[0] for seed in (1, 1, 2))
+    one, same, other = (arrays(draw(FEATURES, chances(5, seed), 2.0))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
