@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,7 @@ from shared.errors import UserError
 from shared.files import write_atomically
 
 EXAMPLES = 3  # in a message
+Faults = dict[str, list[str]]  # names of what is left out, by the kind of fault
 
 
 def words_of(text: str) -> Words:
@@ -36,23 +38,6 @@ class CaptionedPhoto:
 
     path: Path
     captions: tuple[Words, ...]
-
-
-@dataclass
-class _Faults:
-    """Names of what is left out, by the kind of fault."""
-
-    kinds: dict[str, list[str]] = field(default_factory=dict)
-
-    def add(self, kind: str, where: str) -> None:
-        self.kinds.setdefault(kind, []).append(where)
-
-    def __str__(self) -> str:
-        def named(places: list[str]) -> str:
-            more = f" and {len(places) - EXAMPLES:,} more" if len(places) > EXAMPLES else ""
-            return ", ".join(places[:EXAMPLES]) + more
-
-        return "; ".join(f"{len(places):,} {kind} ({named(places)})" for kind, places in self.kinds.items())
 
 
 def read_captions(data: str | Path, *splits: str) -> list[list[CaptionedPhoto]]:
@@ -70,25 +55,30 @@ def read_captions(data: str | Path, *splits: str) -> list[list[CaptionedPhoto]]:
             f"there is no folder {folder}: name one in Flickr8k's published form, photos and captions.txt "
             "(TFDS has no such data set)."
         )
-    faults = _Faults()
+    faults: Faults = defaultdict(list)
     captions = _captions(_captions_file(folder), faults)
     present = {path.name for path in image_files(folder)}
     for name in sorted(captions.keys() - present):
-        faults.add("captioned photos that are not there", name)
+        faults["captioned photos that are not there"].append(name)
     found: dict[str, list[CaptionedPhoto]] = {split: [] for split in splits}
     for name, root, path in split_pictures(folder):
         if chosen := {name, "all"} & set(splits):
             if path.name not in captions:
-                faults.add("photos without captions", path.name)
+                faults["photos without captions"].append(path.name)
             else:
                 for split in chosen:
                     found[split].append(CaptionedPhoto(root / path, tuple(captions[path.name])))
-    if faults.kinds:
-        say(f"Left out of {folder}: {faults}.")
+    if faults:
+        say(f"Left out of {folder}: {'; '.join(_described(kind, names) for kind, names in faults.items())}.")
     for split in splits:
         if not found[split]:
             raise UserError(f"{folder} has no photos with captions in its {split} split.")
     return [found[split] for split in splits]
+
+
+def _described(kind: str, names: list[str]) -> str:
+    more = f" and {len(names) - EXAMPLES:,} more" if len(names) > EXAMPLES else ""
+    return f"{len(names):,} {kind} ({', '.join(names[:EXAMPLES])}{more})"
 
 
 def _captions_file(folder: Path) -> Path:
@@ -98,7 +88,7 @@ def _captions_file(folder: Path) -> Path:
     return files[0]
 
 
-def _captions(file: Path, faults: _Faults) -> dict[str, list[Words]]:
+def _captions(file: Path, faults: Faults) -> dict[str, list[Words]]:
     """Captions by the photo's name. Line by line: a quote that is never closed spoils its own line only."""
     try:
         lines = file.read_text(encoding="utf-8-sig").splitlines()
@@ -112,9 +102,9 @@ def _captions(file: Path, faults: _Faults) -> dict[str, list[Words]]:
             continue
         words = words_of(_unquoted(text))
         if not comma or not name:
-            faults.add("lines of another form", f"line {number}")
+            faults["lines of another form"].append(f"line {number}")
         elif not words:
-            faults.add("empty captions", f"line {number}")
+            faults["empty captions"].append(f"line {number}")
         else:
             captions.setdefault(name, []).append(words)
     return captions

@@ -105,17 +105,17 @@ def chances(samples: int, seed: int = 0) -> np.ndarray:
 
 
 def test_chance_falls_where_the_probabilities_say(decoder):
-    samples, heat = 2000, 1.5
-    ids, sums = arrays(sampler(decoder, RULES, samples)(FEATURES, chances(samples), heat))
+    samples, temperature = 2000, 1.5
+    ids, sums = arrays(sampler(decoder, RULES, samples)(FEATURES, chances(samples), temperature))
     for features, found, scores in zip(FEATURES, ids, sums, strict=True):
-        warm = next_scores(decoder, features, ()) / heat
+        warm = next_scores(decoder, features, ()) / temperature
         expected = np.exp(warm) / np.exp(warm).sum()
         np.testing.assert_allclose(np.bincount(found[:, 0], minlength=TOKENS) / samples, expected, atol=0.04)
         words = trimmed(found[0])
         assert scores[0] == pytest.approx(total(decoder, features, words), abs=1e-3), "at temperature 1"
 
 
-def test_little_heat_is_greedy_and_a_seed_is_a_text(decoder):
+def test_a_low_temperature_is_greedy_and_a_seed_is_a_text(decoder):
     greedy, _ = arrays(beam_search(decoder, RULES, beams=1)(FEATURES))
     cold, _ = arrays(sampler(decoder, RULES, 5)(FEATURES, chances(5), 0.001))
     np.testing.assert_array_equal(cold, np.repeat(greedy, 5, axis=1))

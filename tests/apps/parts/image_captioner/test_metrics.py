@@ -45,9 +45,9 @@ def test_so_does_the_cider_of_each_photo():
 
 
 def test_cider_of_some_photos_only():
-    judge, places = metrics.Cider(REFERENCES), [5, 0, 5]
-    found = judge.each([CANDIDATES[n] for n in places], places)
-    np.testing.assert_array_equal(found, judge.each(CANDIDATES)[places])
+    cider, photos = metrics.Cider(REFERENCES), [5, 0, 5]
+    found = cider.each([CANDIDATES[n] for n in photos], photos)
+    np.testing.assert_array_equal(found, cider.each(CANDIDATES)[photos])
 
 
 def test_what_a_person_said_is_the_best_and_nonsense_the_worst():
