@@ -8,9 +8,9 @@
 
 Method: attention to the cells of a photo while writing (Xu et al. 2015, "Show, attend and tell", arXiv:1502.03044),
 with a transformer (Vaswani et al. 2017, arXiv:1706.03762) as the decoder and MobileNetV2 (Sandler et al. 2018,
-arXiv:1801.04381) as the encoder. The first stage trains the decoder on the features of the ImageNet encoder, which are
-computed once; the second stage trains both. Captions come from a beam search. The epoch with the best CIDEr (Vedantam
-et al. 2015, arXiv:1411.5726) is saved, not the one with the lowest loss.
+arXiv:1801.04381) as the encoder. The first stage trains the decoder on features that are computed once, the second
+stage trains both. Captions come from a beam search; the epoch with the best CIDEr (Vedantam et al. 2015,
+arXiv:1411.5726) is saved, not the one with the lowest loss.
 Measured results, with hardware and time, are in saved_models/image_captioner/README.md.
 """
 
@@ -286,7 +286,8 @@ class CaptionTraining:
 
     def _fit(self, network: Any, input_of: Callable, encode: Callable, folder: Path, epochs: int, rate: float) -> None:
         """Train a network; `encode` copies its weights to the captioner, and gives the validation photos' features."""
-        config, steps = self.config, len(self.captions) // self.config.batch
+        config = self.config
+        steps = len(self.captions) // config.batch
         optimizer = adamw(epochs * steps, rate, config.weight_decay, config.average)
         network.compile(optimizer, smoothed_cross_entropy(config.smoothing))
 
@@ -360,8 +361,7 @@ def evaluate(config: Evaluate) -> None:
         began_s = time.perf_counter()
         captions[beams] = [best for best, *_ in captioner.write(captioner.encode(photos), beams)]
         per_second = len(photos) / (time.perf_counter() - began_s)
-        words = [caption.words for caption in captions[beams]]
-        scores = metrics.summary(words, [photo.captions for photo in found], known)
+        scores = metrics.summary([best.words for best in captions[beams]], [photo.captions for photo in found], known)
         print(f"beams {beams}: {scores}, {per_second:.1f} captions/s")
     save_captions(path, found, captions)
     shown = captions[config.beams[min(1, len(config.beams) - 1)]]

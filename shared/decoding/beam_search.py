@@ -89,9 +89,11 @@ class _Loop:
     """What beam search and sampling share: the loop over the positions of all rows, `rows` for each input."""
 
     def __init__(self, decoder: keras.Model, rules: TokenRules, rows: int):
-        self.rules, self.rows = rules, rows
+        self.rules = rules
+        self.rows = rows
         self.cached = CachedDecoder(decoder)
-        self.tokens, self.longest = decoder.output_shape[-1], self.cached.longest
+        self.tokens = decoder.output_shape[-1]
+        self.longest = self.cached.longest
 
     def run(self, choose: Callable, sums: Any, inputs: Any, memory_mask: Any) -> tuple[Any, Any]:
         """Sequences of tokens that `choose(scores, sums, lengths, position)` chooses, and their log-probabilities.
@@ -101,7 +103,8 @@ class _Loop:
         from keras import ops
 
         memory_cache, kv_cache = self.cached.begin(inputs, self.rows, memory_mask)
-        end, positions = self.rules.end, np.arange(self.longest)
+        end = self.rules.end
+        positions = np.arange(self.longest)
 
         def unfinished(position: Any, ids: Any, previous: Any, *_: Any) -> Any:
             return ops.logical_and(position < self.longest, ops.any(previous != end))
@@ -119,8 +122,9 @@ class _Loop:
             return position + 1, ids, chosen, sums, lengths, *kv_cache
 
         ids = np.full((len(sums), self.longest), end, np.int32)
-        start = np.int32(0), ids, np.full(len(sums), self.rules.start, np.int32), sums, np.zeros(len(sums), np.int32)
-        state = *map(ops.convert_to_tensor, start), *kv_cache
+        previous = np.full(len(sums), self.rules.start, np.int32)
+        lengths = np.zeros(len(sums), np.int32)
+        state = *map(ops.convert_to_tensor, (np.int32(0), ids, previous, sums, lengths)), *kv_cache
         _, ids, _, sums, *_ = ops.while_loop(unfinished, advance, state)
         return ops.reshape(ids, (-1, self.rows, self.longest)), ops.reshape(sums, (-1, self.rows))
 
@@ -128,13 +132,14 @@ class _Loop:
         """Log-probabilities (rows, tokens) of what may follow the previous tokens (rows,)."""
         from keras import ops
 
-        end, others = self.rules.end, set(range(self.tokens)) - {self.rules.end}
+        end = self.rules.end
+        only_end = self._without(set(range(self.tokens)) - {end})
         logits = ops.cast(logits, "float32") + self._without(self.rules.forbidden)
         if not self.rules.repeats:
             logits = logits + NEVER * ops.one_hot(previous, self.tokens)
         scores = ops.log_softmax(ops.where(position == 0, logits + self._without([end]), logits))
-        scores = ops.where(position == self.longest - 1, scores + self._without(others), scores)
-        return ops.where((previous == end)[:, None], self._without(others), scores)
+        scores = ops.where(position == self.longest - 1, scores + only_end, scores)
+        return ops.where((previous == end)[:, None], only_end, scores)
 
     def _without(self, ids: Iterable[int]) -> np.ndarray:
         """NEVER at some ids, 0 at the others, float32 (tokens,)."""

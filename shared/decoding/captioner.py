@@ -94,7 +94,8 @@ class Captioner:
     def sample(self, features: np.ndarray, samples: int, temperature: float, seed: int) -> list[list[Caption]]:
         """Random captions for each photo, the likeliest first; a seed gives the same ones for the same photos."""
         numbers = np.random.default_rng(seed).random((len(features), samples, self.longest), np.float32)
-        key, more = ("sample", samples), (temperature,)
+        key = "sample", samples
+        more = (temperature,)  # the same for all batches
         found = self._in_batches(key, lambda: sampler(self.decoder, RULES, samples), features, numbers, more=more)
         captions = [self._captions(*photo) for photo in zip(*found, strict=True)]
         return [sorted(drawn, key=lambda caption: -caption.score) for drawn in captions]

@@ -97,7 +97,8 @@ def transformer_block(
     """
     from keras import layers
 
-    kind, depth = {"dtype": config.dtype}, config.units // config.heads
+    kind = {"dtype": config.dtype}
+    depth = config.units // config.heads  # of a head
 
     def normalised(x: Any, name: str) -> Any:
         return layers.LayerNormalization(name=f"norm_{name}_{n}", **kind)(x)
@@ -173,12 +174,15 @@ class CachedDecoder:
         """Logits (rows, tokens) of what follows ids (rows,) at a position, and the key-value cache from now on."""
         from keras import ops
 
-        layer, kv_cache = self.layer, list(kv_cache)
-        now, past = np.arange(self.longest) == position, np.arange(self.longest) <= position  # (longest,)
+        layer = self.layer
+        kv_cache = list(kv_cache)
+        now = np.arange(self.longest) == position  # (longest,)
+        past = np.arange(self.longest) <= position
         place = layer("places")(ops.cast(now, self.dtype)[None, None])
         x = layer("scale")(layer("words")(ids[:, None])) + place  # (rows, 1, units)
         for n in range(self.blocks):
-            own, h = layer(f"self_{n}"), layer(f"norm_self_{n}")(x)
+            own = layer(f"self_{n}")
+            h = layer(f"norm_self_{n}")(x)
             for i, dense in ((2 * n, own.key_dense), (2 * n + 1, own.value_dense)):
                 kv_cache[i] = ops.where(now[:, None, None], dense(h), kv_cache[i])
             x = x + _attend(own, h, kv_cache[2 * n], kv_cache[2 * n + 1], past)
