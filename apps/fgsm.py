@@ -29,15 +29,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
+from apps.parts.fgsm.equation import equation, guesses_of_terms, report, save
 from apps.parts.fgsm.inputs import Goal, goal_for, lossless, share
 from apps.parts.fgsm.photos import Photos, accuracy, among, described, open_photos
-from apps.parts.fgsm.sheet import equation, guesses_of_terms, report, save
-from shared import cli, saved_models, settings
-from shared.classifiers import imagenet
+from shared import cli, saved_models
+from shared.classifiers import fine_tuning, imagenet
 from shared.classifiers.attacks import Attacker, grey_levels, noise, rounded, steady_sign
 from shared.classifiers.classifier import find_classifier
-from shared.classifiers.fine_tuning import FineTuning, crops, open_data, photo_network, read_data
-from shared.console import loading, say
+from shared.classifiers.fine_tuning import FineTuning, crops, photo_network
+from shared.console import say
 from shared.data.images import crop_square, load_image, sample_photos
 from shared.data.photo_sets import PhotosInMemory
 from shared.drawing.curves import plot_curves
@@ -274,12 +274,8 @@ def robustness(
 
 def train(config: Train) -> None:
     """Adversarial training: a network that is harder to fool; Ctrl-C saves, --resume goes on."""
-    config = settings.resumed(config)
     share(config.epsilon)
-    sources = open_data(config, classes=True)
-    config = settings.begin(config)
-    loading("the photos")
-    photos, held_out = read_data(config, sources)
+    config, photos, held_out = fine_tuning.begin(config, classes=True)
     with devices.setup(config.seed, config.precision) as device:
         say(f"Training on {device.description}.")
         best = fit(config, photos, held_out)

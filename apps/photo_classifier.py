@@ -27,13 +27,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from shared import cli, saved_models, settings
-from shared.classifiers import imagenet
-from shared.classifiers.attacks import Attacker
+from shared import cli, saved_models
+from shared.classifiers import fine_tuning, imagenet
 from shared.classifiers.classifier import find_classifier
-from shared.classifiers.fine_tuning import FineTuning, crops, open_data, photo_network, read_data
+from shared.classifiers.fine_tuning import FineTuning, crops, photo_network
 from shared.classifiers.metrics import accuracies
-from shared.console import JsonKeys, finish_batch, loading, print_answers, say
+from shared.console import JsonKeys, finish_batch, print_answers, say
 from shared.data.images import crop_square, load_each, named_files, sample_photos
 from shared.data.labelled import labelled_photos
 from shared.data.photo_sets import PhotosInMemory
@@ -44,6 +43,7 @@ from shared.files import output_path
 from shared.layers.mobilenet import imagenet_weights
 from shared.settings import Range, Settings
 from shared.training import devices, fit_loop
+from shared.training.inference import compiled_inference
 from shared.training.optimizers import adamw
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ TEACHER_SIZE = 224  # pixels
 BATCH = 32  # photos at a time where nothing is learned
 TILE = 256  # pixels, the side of a photo on the sheet
 JSON_KEYS = JsonKeys("guesses", "label", "confidence")
+Answers = Callable[[np.ndarray], np.ndarray]  # photos uint8 -> logits (photos, classes)
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -123,12 +124,17 @@ def student_of(network: keras.Model) -> keras.Model:
     return student
 
 
+def logits_of(network: keras.Model) -> Answers:
+    """The network's answers to photos, float32 (photos, classes)."""
+    return compiled_inference(lambda photos: network(photos, training=False), network, batch=BATCH)
+
+
 def batches(
-    photos: PhotosInMemory, teacher: Attacker, config: Train, epoch: int
+    photos: PhotosInMemory, teacher: Answers, config: Train, epoch: int
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """(photos uint8, the teacher's logits for the same crops) without end."""
     for (small, large), _ in crops(photos, [config.size, TEACHER_SIZE], config, epoch):
-        yield small, teacher.logits(large)
+        yield small, teacher(large)
 
 
 def divergence(teacher: Any, student: Any) -> Any:
@@ -146,7 +152,7 @@ def fit(config: Train, photos: PhotosInMemory, held_out: PhotosInMemory) -> floa
     """The training itself; returns the smallest divergence from the teacher on the photos held out."""
     labels, wnids = imagenet.imagenet_classes()
     weights, steps = imagenet_weights(), len(photos) // config.batch
-    teacher = Attacker(photo_network(TEACHER_SIZE, weights), BATCH)
+    teacher = logits_of(photo_network(TEACHER_SIZE, weights))
     network, mean = photo_network(config.size, weights), photo_network(config.size, weights)
     if config.init:
         saved_models.start_from(network, config.init)
@@ -174,13 +180,13 @@ def fit(config: Train, photos: PhotosInMemory, held_out: PhotosInMemory) -> floa
     )
 
 
-def validation(network: keras.Model, teacher: Attacker, held_out: PhotosInMemory) -> Callable[[], float]:
+def validation(network: keras.Model, teacher: Answers, held_out: PhotosInMemory) -> Callable[[], float]:
     """Gives the network's divergence from the teacher on photos held out."""
-    student, seen = Attacker(network, BATCH), held_out.squares(network.input_shape[1])
-    expected = teacher.logits(held_out.squares(TEACHER_SIZE))
+    student, seen = logits_of(network), held_out.squares(network.input_shape[1])
+    expected = teacher(held_out.squares(TEACHER_SIZE))
 
     def measure() -> float:
-        logits = student.logits(seen)
+        logits = student(seen)
         agreement = np.mean(logits.argmax(-1) == expected.argmax(-1))
         print(f"\nPhotos held out: {agreement:.1%} named as the teacher names them.")
         return float(np.mean(divergence(expected, logits)))
@@ -193,11 +199,7 @@ def validation(network: keras.Model, teacher: Attacker, held_out: PhotosInMemory
 
 def train(config: Train) -> None:
     """Make ImageNet's network ready for small photos; Ctrl-C saves, --resume goes on."""
-    config = settings.resumed(config)
-    sources = open_data(config)
-    config = settings.begin(config)
-    loading("the photos")
-    photos, held_out = read_data(config, sources)
+    config, photos, held_out = fine_tuning.begin(config)
     with devices.setup(config.seed, config.precision) as device:
         say(f"Training on {device.description}.")
         best = fit(config, photos, held_out)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar, TypeVar
 
 import numpy as np
 
+from shared import settings
+from shared.console import loading
 from shared.data.batches import shuffled
-from shared.data.datasets import ImageSet
 from shared.data.images import random_crop, resize
 from shared.data.photo_sets import PhotosInMemory, load_and_split, open_train_splits
 from shared.errors import UserError
@@ -43,21 +44,25 @@ class FineTuning(Training):
     """On CPUs float32 is the fastest for this network."""
 
 
-def open_data(config: FineTuning, classes: bool = False) -> list[ImageSet]:
-    """The data sets to train on, not read yet; UserError if they have too few photos, or no `classes` to learn."""
+Config = TypeVar("Config", bound=FineTuning)
+
+
+def begin(config: Config, classes: bool = False) -> tuple[Config, PhotosInMemory, PhotosInMemory]:
+    """The settings of the run, the photos to learn from, and those held out.
+
+    UserError if the run cannot be begun or resumed, or if there are too few photos, or no `classes` to learn.
+    """
+    config = settings.resumed(config)
     sources = open_train_splits(config.data, classes)
     if sum(map(len, sources)) < config.held_out + config.batch or 0 < config.photos < config.batch:
         raise UserError(
             f"{config.data} has too few photos for {config.held_out} held out and a batch of {config.batch}: "
             "give more, or lower --held-out or --batch."
         )
-    return sources
-
-
-def read_data(config: FineTuning, sources: list[ImageSet]) -> tuple[PhotosInMemory, PhotosInMemory]:
-    """The photos to learn from, and those held out."""
+    settings.begin(config)
+    loading("the photos")
     photos, held_out = load_and_split(sources, config.held_out, config.seed)
-    return photos.take(np.arange(len(photos))[: config.photos or None]), held_out
+    return config, photos.take(np.arange(len(photos))[: config.photos or None]), held_out
 
 
 def photo_network(size: int, weights: Sequence[np.ndarray]) -> keras.Model:

@@ -1,16 +1,11 @@
-"""What a classifier's logits mean, and how far they can be trusted; ImageNet's names of classes and weights."""
+"""The names of ImageNet's classes."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from shared.files import downloading
 from shared.training.runtime import import_keras
-
-if TYPE_CHECKING:
-    pass
 
 
 def imagenet_classes() -> tuple[tuple[str, ...], tuple[str, ...]]:

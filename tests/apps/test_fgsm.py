@@ -202,7 +202,7 @@ def test_the_saved_photos_fool_the_network_and_keep_within_epsilon(capsys, photo
 def test_the_equation_shows_the_photo_and_what_was_saved(capsys, photo, monkeypatch):
     drawn = []
     monkeypatch.setattr(
-        "apps.parts.fgsm.sheet.draw_equation", lambda *given, **more: drawn.append((given, more)) or tinted(0)
+        "apps.parts.fgsm.equation.draw_equation", lambda *given, **more: drawn.append((given, more)) or tinted(0)
     )
     text_of(capsys, photo, "-o", "out.png")
     ((terms, signs, note), more) = drawn[0]

@@ -52,10 +52,10 @@ def test_imagenets_weights_without_a_network(monkeypatch, tmp_path, tinted, caps
 
 def test_divergence():
     rng = np.random.default_rng(0)
-    taught, logits = rng.normal(size=(2, 5, 7)) * 3
-    p, q = softmax(taught), softmax(logits)
-    np.testing.assert_allclose(app.divergence(taught, logits), (p * np.log(p / q)).sum(-1), rtol=1e-4)
-    np.testing.assert_allclose(app.divergence(taught, taught + 2.0), np.zeros(5), atol=1e-6)
+    teacher, logits = rng.normal(size=(2, 5, 7)) * 3
+    p, q = softmax(teacher), softmax(logits)
+    np.testing.assert_allclose(app.divergence(teacher, logits), (p * np.log(p / q)).sum(-1), rtol=1e-4)
+    np.testing.assert_allclose(app.divergence(teacher, teacher + 2.0), np.zeros(5), atol=1e-6)
 
 
 @pytest.mark.slow
@@ -77,18 +77,15 @@ def test_batchnorm_statistics_are_kept():
     assert (network.get_weights()[0] != kernel).any(), "it learns"
 
 
-class Teacher:
-    """Answers with the mean colour of what it sees."""
-
-    def logits(self, photos):
+def test_student_and_teacher_see_the_same_crops():
+    def teacher(photos):
+        """Answers with the mean colour of what it sees."""
         assert photos.shape[1:] == (40, 40, 3)
         return photos.mean((1, 2), dtype=np.float32)
 
-
-def test_student_and_teacher_see_the_same_crops():
     ramp = np.tile(np.linspace(0, 255, 64).astype(np.uint8), (64, 1))  # a crop's mean tells which it was
     photos = PhotosInMemory((np.stack([ramp, ramp.T, ramp], -1),) * 20, np.zeros(20, np.int32), ())
-    seen, answers = next(app.batches(photos, Teacher(), app.Train(size=32, batch=8, scale=0.3), epoch=0))
+    seen, answers = next(app.batches(photos, teacher, app.Train(size=32, batch=8, scale=0.3), epoch=0))
     assert (seen.shape, seen.dtype) == ((8, 32, 32, 3), np.uint8)
     np.testing.assert_allclose(seen.mean((1, 2)), answers, atol=1)
     assert np.ptp(answers[:, 0]) > 10, "the crops differ"
@@ -196,7 +193,7 @@ def test_files_and_folders_as_json(tmp_path, trained, tinted, capsys):
 @pytest.fixture
 def no_work(monkeypatch, no_long_work):
     """Such an input is answered before all the photos are read, too; there is nothing in the box."""
-    monkeypatch.setattr(app, "read_data", no_long_work)
+    monkeypatch.setattr(app.fine_tuning, "load_and_split", no_long_work)
     monkeypatch.setattr(saved_models, "MODELS", Path("nowhere"))
 
 

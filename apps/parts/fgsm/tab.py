@@ -3,8 +3,8 @@
 import gradio as gr
 
 from apps import fgsm
+from apps.parts.fgsm.equation import equation, guesses_of_terms, save
 from apps.parts.fgsm.inputs import goal_for
-from apps.parts.fgsm.sheet import equation, guesses_of_terms, save
 from shared import tabs
 from shared.classifiers.classifier import find_classifier
 from shared.data.images import crop_square
