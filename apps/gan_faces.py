@@ -281,12 +281,17 @@ def adversaries(config: Train) -> tuple[keras.Model, keras.Model, keras.Optimize
 
 
 def learner(
-    config: Train, faces: np.ndarray, owners: Any, validator: Validator, sheet: Callable[[int], None], seen: int
+    config: Train,
+    faces: np.ndarray,
+    owners: tuple[Any, Any, Any, Any],
+    validator: Validator,
+    sheet: Callable,
+    seen: int,
 ) -> custom_loop.Learner:
     """Learn without end; every 32 updates yield the photos seen and the means of what the updates gave."""
     from shared.training.steps import compile_step, shard
 
-    updates = {p: compile_step(gan_update(config, *owners, penalise=p), *owners) for p in (False, True)}
+    updates = {penalise: compile_step(gan_update(config, *owners, penalise), *owners) for penalise in (False, True)}
     logs: list[dict[str, Any]] = []
     while True:
         if seen % config.sheet_every < config.batch:
