@@ -28,12 +28,10 @@ import numpy as np
 import tyro
 
 from apps.parts.gan_faces import distances
-from apps.parts.gan_faces.evaluation import compare, report_copies, time_sampling
+from apps.parts.gan_faces.evaluation import Validator, compare, global_norm, report_copies, time_sampling
 from apps.parts.gan_faces.faces import SIZE, batch_of, load_splits
-from apps.parts.gan_faces.generators import draw_latents, load_generator, sampler
-from apps.parts.gan_faces.latents import interpolation
+from apps.parts.gan_faces.generators import draw_latents, interpolation, load_generator, sampler
 from apps.parts.gan_faces.sheets import film_sheets, save_animation, save_nearest, save_sheet
-from apps.parts.gan_faces.validation import Validator, global_norm
 from shared import cli, saved_models, settings
 from shared.console import say
 from shared.data.datasets import open_images
@@ -183,8 +181,7 @@ def critic(config: Train) -> keras.Model:
 def critic_update(config: Train, d: keras.Model, optimizer: Any, penalise: bool) -> Callable:
     """One step of the critic: score a real image above the generated one beside it (relativistic loss).
 
-    There is a real image for every generated one to be compared with, so that a generator which drops a kind of face
-    pays for it. With `penalise`, the gradient penalty is part of the loss.
+    So a generator that drops a kind of face pays for it. With `penalise`, the gradient penalty is part of the loss.
     """
     from keras import ops
 
@@ -281,17 +278,11 @@ def adversaries(config: Train) -> tuple[keras.Model, keras.Model, keras.Optimize
 
 
 def learner(
-    config: Train,
-    faces: np.ndarray,
-    owners: tuple[Any, Any, Any, Any],
-    validator: Validator,
-    sheet: Callable,
-    seen: int,
+    config: Train, faces: np.ndarray, updates: dict[bool, Callable], validator: Validator, sheet: Callable, seen: int
 ) -> custom_loop.Learner:
     """Learn without end; every 32 updates yield the photos seen and the means of what the updates gave."""
-    from shared.training.steps import compile_step, shard
+    from shared.training.steps import shard
 
-    updates = {penalise: compile_step(gan_update(config, *owners, penalise), *owners) for penalise in (False, True)}
     logs: list[dict[str, Any]] = []
     while True:
         if seen % config.sheet_every < config.batch:
@@ -307,7 +298,11 @@ def learner(
 
 def fit(config: Train, faces: np.ndarray, held_out: np.ndarray) -> float:
     """The training itself; returns the best score, minus the kernel distance to the held-out faces."""
-    g, d, g_opt, d_opt = adversaries(config)
+    from shared.training.steps import compile_step
+
+    owners = adversaries(config)
+    g, d, g_opt, d_opt = owners
+    updates = {penalise: compile_step(gan_update(config, *owners, penalise), *owners) for penalise in (False, True)}
     sample = sampler(g)
     latents = np.random.default_rng(config.seed).standard_normal((VALIDATION_SAMPLES, config.latent), np.float32)
     validator = Validator(held_out)
@@ -327,7 +322,7 @@ def fit(config: Train, faces: np.ndarray, held_out: np.ndarray) -> float:
         saved_models.save(g, config.run, asdict(config) | {"trained_images": seen, f"kd_{validator.kind}": -score})
 
     return custom_loop.train(
-        partial(learner, config, faces, (g, d, g_opt, d_opt), validator, sheet),
+        partial(learner, config, faces, updates, validator, sheet),
         {"generator": g, "critic": d, "generator_optimizer": g_opt, "critic_optimizer": d_opt},
         validate,
         save_best,

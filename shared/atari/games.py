@@ -177,25 +177,6 @@ def epsilon_greedy(values: np.ndarray, epsilon: float, rng: np.random.Generator)
     return np.where(explore, rng.integers(0, actions, games), values.argmax(axis=-1))
 
 
-def replay_screens(
-    game: str, actions: list[int], *, seed: int, sticky: float = 0.0
-) -> Iterator[tuple[np.ndarray, float]]:
-    """Repeat a game in colour: a learner's environment has no colours, but the same actions give the same game.
-
-    Yields:
-        For every agent step, the screen before it, uint8 (210, 160, 3), and the points that it brings.
-    """
-    environment = make_environment(game, 1, sticky=sticky, threads=1, colour=True)
-    try:
-        screens, _ = environment.reset(seed=seed)
-        for action in actions:
-            shown = screens[0, 0]
-            screens, rewards, *_ = environment.step(np.array([action], np.int32))
-            yield shown, float(rewards[0])
-    finally:
-        environment.close()
-
-
 def make_environment(game: str, count: int, *, sticky: float, threads: int, colour: bool = False) -> AtariVectorEnv:
     """The vector environment itself: rewards not clipped, lives in the info, games up to 27,000 agent steps."""
     check_game(game)

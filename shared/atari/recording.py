@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from shared.atari.games import FIVE_MINUTES, Games, Policy, play_first_games, replay_screens
+from shared.atari.games import FIVE_MINUTES, Games, Policy, make_environment, play_first_games
 from shared.console import at_terminal, say
 
 
@@ -30,8 +30,20 @@ class RecordedGame:
     """Q-values, float32 (actions,), before each action."""
 
     def screens(self) -> Iterator[tuple[np.ndarray, float]]:
-        """For every agent step, the screen before it, uint8 (210, 160, 3), and the points that it brings."""
-        return replay_screens(self.name, self.actions, seed=self.seed, sticky=self.sticky)
+        """Repeat the game in colour: the same actions give the same game.
+
+        Yields:
+            For every agent step, the screen before it, uint8 (210, 160, 3), and the points that it brings.
+        """
+        environment = make_environment(self.name, 1, sticky=self.sticky, threads=1, colour=True)
+        try:
+            screens, _ = environment.reset(seed=self.seed)
+            for action in self.actions:
+                shown = screens[0, 0]
+                screens, rewards, *_ = environment.step(np.array([action], np.int32))
+                yield shown, float(rewards[0])
+        finally:
+            environment.close()
 
 
 def report_at_terminal(game: RecordedGame) -> None:

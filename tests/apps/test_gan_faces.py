@@ -12,9 +12,9 @@ from PIL import Image
 
 from apps import gan_faces as app
 from apps.parts.gan_faces import distances
+from apps.parts.gan_faces.evaluation import Validator
 from apps.parts.gan_faces.faces import batch_of, load_faces
 from apps.parts.gan_faces.generators import load_generator, sampler
-from apps.parts.gan_faces.validation import Validator
 from shared import saved_models
 from shared.layers.diff_augment import UNIFORMS
 from shared.training.runtime import import_keras

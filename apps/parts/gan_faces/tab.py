@@ -7,8 +7,14 @@ import gradio as gr
 import numpy as np
 
 from apps import gan_faces
-from apps.parts.gan_faces.generators import Sampler, draw_latents, load_generator, sampler
-from apps.parts.gan_faces.latents import interpolation, latent_sum
+from apps.parts.gan_faces.generators import (
+    Sampler,
+    draw_latents,
+    interpolation,
+    latent_sum,
+    load_generator,
+    sampler,
+)
 from apps.parts.gan_faces.sheets import save_animation, save_sheet
 from shared import tabs
 from shared.data.images import resize

@@ -21,8 +21,8 @@ from shared.atari.games import (
     check_game,
     epsilon_greedy,
     play_first_games,
-    replay_screens,
 )
+from shared.atari.recording import RecordedGame
 from shared.errors import UserError
 
 ROOT = Path(__file__).parents[3]
@@ -229,7 +229,8 @@ def test_the_colour_replay_stays_in_lockstep(make_games, sticky):
         if step.ended[0]:
             break
     actions = actions[: len(grey)]
-    screens, points = zip(*replay_screens("breakout", actions, seed=5, sticky=sticky), strict=True)
+    record = RecordedGame("breakout", seed=5, sticky=sticky, actions=actions)
+    screens, points = zip(*record.screens(), strict=True)
     assert points == tuple(rewards)
     assert {(screen.shape, screen.dtype) for screen in screens} == {(SCREEN, np.dtype("uint8"))}
     # What moves between two screens moves between the same two observations, and between no others.

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 
 from apps.parts.gan_faces import distances
-from apps.parts.gan_faces.evaluation import compare, report_copies
-from apps.parts.gan_faces.validation import Validator, diagnosis
+from apps.parts.gan_faces.evaluation import Validator, compare, diagnosis, report_copies
 from shared import saved_models
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.parts.gan_faces.generators import sampler
-from apps.parts.gan_faces.latents import interpolation, latent_sum
+from apps.parts.gan_faces.generators import interpolation, latent_sum, sampler
 from shared.training.runtime import import_keras
 
 
