@@ -420,7 +420,7 @@ def print_table(rows: list[Row], config: Compare, load: float) -> None:
 
 
 def remarks(rows: list[Row], config: Compare, load: float) -> Iterator[str]:
-    """What a reader needs to judge the table."""
+    """What a reader needs to understand the table."""
     yield f"{rows[0].results[0]['device'].removesuffix(', float32')}; load average before the first row {load:.1f}."
     windows = f"median of {config.rounds} x {config.seconds:g} s"
     yield f"{config.threads} threads for every row, one row at a time, each in a fresh process; {windows}."

@@ -47,7 +47,7 @@ class RecordedGame:
 
 
 def report_at_terminal(game: RecordedGame) -> None:
-    """Print the progress of a game, but only where a person watches stderr."""
+    """Print the progress of a game, but only if stderr is a terminal."""
     if at_terminal():
         say(f"\rPlaying ... step {len(game.actions):,}, score {game.score:.0f} ", end="")
 
