@@ -13,11 +13,15 @@ from shared import saved_models
 from shared.drawing.pictures import save_image
 from shared.errors import UserError
 
-tabs = pytest.importorskip("shared.tabs", reason="Gradio is not installed", exc_type=ImportError)
+
+@pytest.fixture
+def tabs():
+    """The module, which imports Gradio."""
+    return pytest.importorskip("shared.tabs", reason="Gradio is not installed", exc_type=ImportError)
 
 
 @pytest.fixture
-def box(tmp_path, monkeypatch) -> Path:
+def models(tmp_path, monkeypatch) -> Path:
     """saved_models with something in it that looks like a model."""
     monkeypatch.setattr(saved_models, "MODELS", tmp_path)
     (tmp_path / "here").mkdir()
@@ -25,7 +29,7 @@ def box(tmp_path, monkeypatch) -> Path:
     return tmp_path
 
 
-def test_a_model_is_loaded_once_whoever_asks_and_not_before(box):
+def test_a_model_is_loaded_once_whoever_asks_and_not_before(models, tabs):
     calls: list[str] = []
 
     def load(name: str) -> str:
@@ -44,7 +48,7 @@ def test_a_model_is_loaded_once_whoever_asks_and_not_before(box):
     assert get("a") == "A"
 
 
-def test_what_failed_to_load_is_tried_again(box):
+def test_what_failed_to_load_is_tried_again(models, tabs):
     tries: list[int] = []
 
     def load() -> str:
@@ -59,7 +63,7 @@ def test_what_failed_to_load_is_tried_again(box):
     assert get() == get() == "loaded"
 
 
-def test_a_model_that_is_not_shipped_is_missed_at_once(box):
+def test_a_model_that_is_not_shipped_is_missed_at_once(models, tabs):
     def load() -> None:
         raise UserError("there is no model yet.")
 
@@ -68,14 +72,14 @@ def test_a_model_that_is_not_shipped_is_missed_at_once(box):
     assert tabs.shipped("gone", "here") == ["here"]
 
 
-def test_what_is_typed_has_an_end():
+def test_what_is_typed_has_an_end(tabs):
     assert tabs.checked_text(None, 3) == tabs.checked_text("", 3) == ""
     assert tabs.checked_text("red", 3) == "red"
     with pytest.raises(UserError, match="a text of 4 characters is too long: at most 3 are read"):
         tabs.checked_text("blue", 3)
 
 
-def test_photos_are_read_small_and_their_names_told_without_the_folder(tmp_path):
+def test_photos_are_read_small_and_their_names_told_without_the_folder(tmp_path, tabs):
     save_image(tmp_path / "large.png", np.zeros((10, 2 * tabs.MAX_SIDE, 3), np.uint8))
     photo, size = tabs.read_photo(str(tmp_path / "large.png"))
     assert photo.shape == (5, tabs.MAX_SIDE, 3)

@@ -32,9 +32,7 @@ def show() -> None:
             sheet = tabs.picture_output("Faces 1 to 64, row by row", show_label=False)
         with gr.Column():
             seed = gr.Number(1, label="Seed", precision=0)
-            truncation = gr.Slider(
-                0, 1, 1, step=0.05, label="Truncation: lower values give more typical, less varied faces"
-            )
+            truncation = gr.Slider(0, 1, 1, step=0.05, label="Truncation: lower is more regular and less varied")
             start = gr.Button("Generate", variant="primary")
             sign = gr.Radio(["+", "-"], value="+", label="A click on a face adds or subtracts it")
             terms = gr.Textbox(label="Faces to add, such as 3 + 17 - 5", max_length=200)

@@ -18,7 +18,7 @@ def show() -> None:
             photo, sample = tabs.photo_input("camera")
         with gr.Column():
             start = gr.Button("Describe it", variant="primary")
-            sentence = gr.Textbox(label="The sentence, how likely a word of it is, and where it looked for each")
+            sentence = gr.Textbox(label="The sentence, and the average probability of its words")
             looked = tabs.picture_output("Where it looked for each word", show_label=False)
 
     @tabs.errors_shown()
