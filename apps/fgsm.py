@@ -323,6 +323,8 @@ def evaluate(config: Evaluate) -> None:
     """How many of the photos that a network names rightly it still names rightly after an attack."""
     epsilon = share(config.epsilon)
     wnids = find_classifier(config.classes_of, BATCH, TRAINED_BY).wnids if config.classes_of else []
+    if config.classes_of and not wnids:
+        raise UserError(f"the classes of {config.classes_of} have no ImageNet names: name another by --classes-of.")
     for row, name in enumerate(config.models):
         classifier = find_classifier(name, BATCH, TRAINED_BY)
         if wnids:

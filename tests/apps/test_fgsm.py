@@ -491,6 +491,9 @@ def test_a_comparison_with_a_network_of_other_classes(trained, data, capsys):
     words = ["evaluate", "--models", trained, "--data", data / "train", "--classes-of", app.UNDEFENDED]
     assert main(*map(str, words)) == 2
     assert "robust has no class n01440764" in capsys.readouterr().err
+    saved_models.save(build(tiny(32, 6)), Path("nameless"), {})
+    said = sentence(capsys, "evaluate", "--data", data / "train", "--classes-of", "nameless")
+    assert "the classes of nameless have no ImageNet names" in said
 
 
 # --------------------------------------------------------------------------------------------------- wrong inputs
