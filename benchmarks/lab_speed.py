@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -26,17 +26,18 @@ from apps.parts.colorizer import lab
 from apps.parts.colorizer.guided_filter import STRIP
 from shared import cli
 from shared.console import say
+from shared.settings import Range, Settings
 
 Convert = Callable[[Any], Any]
 
 
 @dataclass
-class Compare:
+class Compare(Settings):
     """Convert with both, and print milliseconds."""
 
-    megapixels: float = 12.0
+    megapixels: Annotated[float, Range(0.1, 100)] = 12.0
     """Size of the large photo."""
-    rounds: int = 9
+    rounds: Annotated[int, Range(1, 1000)] = 9
     """Measurements of each; the table has their median."""
 
 
@@ -70,8 +71,6 @@ def milliseconds(convert: Convert, strips: Sequence[Any], rounds: int) -> float:
 
 def compare(config: Compare) -> None:
     """Convert with both, and print milliseconds and the largest difference."""
-    cli.check(config, "rounds", 1, 1000)
-    cli.check(config, "megapixels", 0.1, 100.0)
     if (load := os.getloadavg()[0]) > 0.5:
         say(f"This machine is not idle (load {load:.1f}): the times will be too long.")
     photo = np.random.default_rng(0).integers(0, 256, (round(config.megapixels * 250), 4000, 3), np.uint8)
