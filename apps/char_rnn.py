@@ -14,13 +14,14 @@ Measured results, with hardware and time, are in saved_models/char_rnn/README.md
 
 from __future__ import annotations
 
+import secrets
 import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -147,7 +148,7 @@ def char_model(symbols: int, config: Train, batch: int | None = None) -> keras.M
             x = layers.LSTM(config.units, return_sequences=True)(x)
         else:
             x = layers.SpatialDropout1D(config.dropout if n else config.dropout / 4)(x)
-            rules = {"weight_dropout": config.weight_dropout, "forget": config.forget, "seed": config.seed}
+            rules: dict[str, Any] = {"weight_dropout": config.weight_dropout, "forget": config.forget, "seed": config.seed}
             x = WeightDropLSTM(config.units, **rules, return_sequences=True, stateful=True)(x)
     if batch is not None:
         x = layers.SpatialDropout1D(config.dropout)(x)
@@ -285,7 +286,7 @@ def write(config: Write) -> None:
     path = config.output and output_path(config.output, APP, "text.txt")
     network, alphabet = load(config.model)
     prompt, writer = encoded_prompt(config, alphabet), Writer(network)
-    seed = int(np.random.SeedSequence().entropy) % 2**32 if config.seed is None else config.seed
+    seed = secrets.randbelow(2**32) if config.seed is None else config.seed
     texts, began_s = [], time.perf_counter()
     if config.show_confidence:
         say(f"Probability: {terminal.colour_legend()}")

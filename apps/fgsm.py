@@ -40,7 +40,7 @@ from shared.classifiers.fine_tuning import FineTuning, crops, photo_network
 from shared.console import say
 from shared.data.images import crop_square, load_image, sample_photos
 from shared.data.photo_sets import PhotosInMemory
-from shared.drawing.curves import plot_curves
+from shared.drawing.curves import Curve, plot_curves
 from shared.drawing.pictures import save_image
 from shared.errors import UserError
 from shared.files import output_path
@@ -299,7 +299,9 @@ def attacked(config: Attack, attacker: Attacker, photos: Photos) -> dict[str, It
 
 def sweep(config: Attack) -> None:
     """Accuracy against epsilon for a folder of photos, and under noise of the same size, plotted."""
-    path, began_s, curves = lossless(config.output, "sweep.png"), time.perf_counter(), {}
+    path = lossless(config.output, "sweep.png")
+    began_s = time.perf_counter()
+    curves: dict[str, Curve] = {}
     defended = [DEFENDED] if saved_models.in_box(DEFENDED) and config.model != DEFENDED else []
     for name in (config.model, *defended):
         classifier = find_classifier(name, BATCH, TRAINED_BY)

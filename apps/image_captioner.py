@@ -35,7 +35,7 @@ from apps.parts.image_captioner.training_data import CaptionIds, stored_features
 from shared import cli, saved_models, settings
 from shared.console import JsonKeys, finish_batch, print_answers, say
 from shared.data.images import load_each, named_files, random_crop, resize, sample_photos, spread
-from shared.data.vocabulary import PAD, START, Vocabulary
+from shared.data.vocabulary import PAD, START, Vocabulary, Words
 from shared.decoding.captioner import Captioner, load_captioner
 from shared.drawing import pictures
 from shared.errors import UserError
@@ -306,7 +306,7 @@ class CaptionTraining:
                 record = {"epoch": epoch, "cider": cider, "vocabulary": self.captioner.vocabulary.words}
                 saved_models.save(self.captioner.network, config.run, asdict(config) | record)
 
-        options = {"epochs": epochs, "steps": steps, "metric": "cider", "resume": config.resume}
+        options: dict[str, Any] = {"epochs": epochs, "steps": steps, "metric": "cider", "resume": config.resume}
         self.best = max(self.best, fit_loop.fit(network, batches, validate, save_best, folder, **options))
 
 
@@ -350,7 +350,7 @@ def train(config: Train) -> None:
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers, and print captions that nobody selected."""
     found, training = read_captions(config.data, config.split, "train")
-    known = {words for photo in training for words in photo.captions}
+    known: set[Words] = {words for photo in training for words in photo.captions}
     path = output_path(config.output, APP, f"captions-{config.split}.json")
     captioner = load_captioner(config.model)
     photos, found = read_photos(found[: config.limit or None], captioner.size)

@@ -109,8 +109,8 @@ class _Loop:
         def unfinished(position: Any, ids: Any, previous: Any, *_: Any) -> Any:
             return ops.logical_and(position < self.longest, ops.any(previous != end))
 
-        def advance(position: Any, ids: Any, previous: Any, sums: Any, lengths: Any, *kv_cache: Any) -> tuple:
-            logits, kv_cache = self.cached.step(memory_cache, kv_cache, previous, position)
+        def advance(position: Any, ids: Any, previous: Any, sums: Any, lengths: Any, *cache: Any) -> tuple:
+            logits, kv_cache = self.cached.step(memory_cache, list(cache), previous, position)
             scores = self.scores(logits, previous, position)
             lengths = lengths + ops.cast(previous != end, "int32")
             parents, chosen = choose(scores, sums, lengths, position)
