@@ -5,10 +5,10 @@
     python apps/char_rnn.py train --data my.txt          learns anybody's text; --quick for a result in minutes
     python apps/char_rnn.py evaluate                     recomputes the numbers of the model card
 
-Method: layers of LSTM guess the next character (Graves 2013, arXiv:1308.0850; Karpathy 2015, "The Unreasonable
-Effectiveness of Recurrent Neural Networks"). On so little text regularisation decides: weight dropout and averaged
-weights (Merity et al. 2017, arXiv:1708.02182), dropout of the same units for a whole window (Gal & Ghahramani 2016,
-arXiv:1512.05287), one table for the symbols that are read and written (Press & Wolf 2017, arXiv:1608.05859).
+Method: LSTM layers predict the next character (Graves 2013, arXiv:1308.0850; Karpathy 2015, "The Unreasonable
+Effectiveness of Recurrent Neural Networks"). With so little text, regularisation matters most: weight dropout and
+averaged weights (Merity et al. 2017, arXiv:1708.02182), dropout of the same units for a whole window (Gal & Ghahramani
+2016, arXiv:1512.05287), one embedding for input and output (Press & Wolf 2017, arXiv:1608.05859).
 Measured results, with hardware and time, are in saved_models/char_rnn/README.md.
 """
 
@@ -51,10 +51,10 @@ APP = "char_rnn"
 
 @dataclass
 class Write(Settings):
-    """Write on from a prompt, character by character."""
+    """Continue a prompt, character by character."""
 
     prompt: str | None = None
-    """Text to go on from (its last 2,000 characters count); by default what a pipe sends, else the start of a line."""
+    """Text to continue (its last 2,000 characters count); by default what a pipe sends, else the start of a line."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -62,22 +62,22 @@ class Write(Settings):
     length: Annotated[int, Range(1, 10_000_000)] = 1000
     """Characters to write."""
     temperature: Annotated[float, Range(0.001, 100)] = 0.8
-    """1 is what was learned; higher is bolder, lower more cautious. (Always the most likely character: --top-k 1.)"""
+    """1 takes the learned probabilities; higher is bolder, lower more cautious. (--top-k 1 takes the most likely.)"""
     top_k: Annotated[int, Range(0, 2**31 - 1)] = 0
     """Choose among this many most likely characters only: 0 for all, 1 for always the most likely one."""
     top_p: Annotated[float, Range(0.001, 1)] = 1.0
     """Choose among the most likely characters that together have this probability."""
     seed: Annotated[int | None, Range(0, 2**32 - 1)] = None
-    """The same seed writes the same text; by default every run writes another one."""
+    """The same seed writes the same text; by default every run writes a new one."""
     samples: Annotated[int, Range(1, 10_000_000)] = 1
     """How many texts to write, one after the other."""
     show_confidence: bool = False
-    """Colour each character by the probability that the network gave it: red for a surprise, green for expected."""
+    """Colour each character by the probability that the network gave it, from red (a surprise) to green (expected)."""
 
 
 @dataclass
 class Train(Training):
-    """Learn to write like a text; the best network by validation is kept in RUN/model.keras."""
+    """Learn to write like a text; the network with the best validation loss is saved as RUN/model.keras."""
 
     QUICK: ClassVar = {"epochs": 10, "units": 256, "dropout": 0.1, "weight_dropout": 0.1, "learning_rate": 5e-3}
 
@@ -87,17 +87,17 @@ class Train(Training):
     epochs: Annotated[int, Range(1, 10_000)] = 70
     """Passes over the training text."""
     batch: Annotated[int, Range(1, 10_000)] = 64
-    """Places of the text that are read side by side; fewer for a short text."""
+    """Streams of the text that are read in parallel; fewer for a short text."""
     window: Annotated[int, Range(1, 10_000)] = 128
-    """Characters that a gradient reaches back over."""
+    """Characters that the gradient reaches back over."""
     layers: Annotated[int, Range(1, 10_000)] = 2
     """LSTM layers."""
     units: Annotated[int, Range(1, 10_000)] = 512
     """Size of each layer's state."""
     embedding: Annotated[int, Range(1, 10_000)] = 128
-    """Numbers in the vector of a symbol."""
+    """Size of a symbol's vector."""
     dropout: Annotated[float, Range(0, 0.9)] = 0.4
-    """Share of each layer's outputs left out in training, the same for a whole window; a quarter of it on symbols."""
+    """Share of each layer's outputs left out in training, the same for a whole window; of the embedding, a quarter."""
     weight_dropout: Annotated[float, Range(0, 0.9)] = 0.4
     """Share of the recurrent weights left out in training."""
     forget: Annotated[float, Range(0, 1)] = 0.2
@@ -105,21 +105,21 @@ class Train(Training):
     learning_rate: Annotated[float, Range(1e-9, 1)] = 3e-3
     """AdamW's step size after the warm-up; it falls to zero along a cosine."""
     weight_decay: Annotated[float, Range(0, 1)] = 0.05
-    """AdamW's, of everything but biases."""
+    """AdamW's weight decay, of everything but biases."""
     average: Annotated[float, Range(1e-9, 1)] = 0.03
     """Share of the run over which the weights are averaged."""
 
 
 @dataclass
 class Evaluate(Settings):
-    """Recompute the model card's numbers, on the last tenth of a text and on text of the network's own."""
+    """Recompute the model card's numbers, on the last tenth of a text and on a text that the network writes."""
 
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     data: str = "tiny_shakespeare"
     """The text that the network was trained on: a UTF-8 file or a TFDS name."""
     blocks: Annotated[int, Range(1, 10_000_000)] = 12_800
-    """Random blocks of 256 characters to measure on; nanoGPT takes 200 batches of 64."""
+    """Random blocks of 256 characters to measure on (nanoGPT: 200 batches of 64)."""
     seed: Seed = 1
     """Seed of the blocks and of the text that it writes."""
 
@@ -128,9 +128,9 @@ class Evaluate(Settings):
 
 
 def char_model(symbols: int, config: Train, batch: int | None = None) -> keras.Model:
-    """int32 ids (batch, time) -> logits float32 (batch, time, symbols), from a state of zeros.
+    """ids int32 (batch, time) -> logits float32 (batch, time, symbols), from a state of zeros.
 
-    Given a `batch`, the form for training, with the same weights: with dropout, and states that last between batches.
+    With `batch`, the form for training: the same weights, dropout, and states that last from batch to batch.
     """
     import keras
     from keras import layers
@@ -157,7 +157,7 @@ def char_model(symbols: int, config: Train, batch: int | None = None) -> keras.M
 
 
 def load(model: Path | None) -> tuple[keras.Model, Alphabet]:
-    """A saved network and its alphabet; UserError if it is not one of this app's."""
+    """A saved network and its alphabet; UserError if this app did not train it."""
     network, config = saved_models.load_for(APP, model)
     symbols = config.get("vocabulary")
     if not isinstance(symbols, str) or network.name != APP or network.output_shape[-1] != len(symbols):
@@ -169,7 +169,7 @@ def load(model: Path | None) -> tuple[keras.Model, Alphabet]:
 
 
 def windows(ids: np.ndarray, config: Train, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Batches (ids, next ids) without end, (batch, window) each; rows go on where they ended in the batch before."""
+    """Batches (ids, next ids) without end, (batch, window) each; each row continues that of the batch before."""
     shape = config.batch, (steps := len(ids) // (config.batch * config.window)), config.window
     while True:
         # each epoch cuts the text at other places, which depend on the seed and the epoch's number alone

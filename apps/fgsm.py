@@ -66,7 +66,7 @@ class Attack(Settings):
     """Change a photo invisibly, so that a network calls it something else."""
 
     photo: tyro.conf.Positional[Path | None] = None
-    """A picture file; by default scikit-image's cup of coffee."""
+    """A photo file; by default scikit-image's cup of coffee."""
     epsilon: str = "2/255"
     """The most that any pixel may change, as a share of the range of its values: 2/255 or 0.008."""
     target: str | None = None

@@ -62,7 +62,7 @@ class Describe(Settings):
     """Write a caption for each photo, and save a sheet of photos and captions."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Picture files, and folders of them; by default the sample photos of scikit-image and Matplotlib."""
+    """Photo files, and folders of them; by default the sample photos of scikit-image and Matplotlib."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None

@@ -66,7 +66,7 @@ class Classify(Settings):
     """Name what is on photos: the most likely classes with confidences, and all on a sheet."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Picture files, and folders of them; by default those that come with scikit-image and Matplotlib."""
+    """Photo files, and folders of them; by default those that come with scikit-image and Matplotlib."""
     model: str = APP
     """A name in saved_models/, a path, or a name in keras.applications, whose weights Keras downloads."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None

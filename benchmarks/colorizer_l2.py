@@ -5,7 +5,7 @@
 The peer is the app's own network with two outputs, a and b, and the mean squared error: same encoder, decoder, data,
 crops, optimizer and averaging, trained for as many minutes as the record of OURS tells (metrics.jsonl): run this on the
 machine that trained OURS. The pace is measured first, so that the cosine ends in time. Both colour photos through the
-same edge-aware joining, and the same code judges them. Without bins there is no temperature; vividness is 1 for both.
+same guided filter and are measured by the same code. Without bins there is no temperature; vividness is 1 for both.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ import numpy as np
 
 from apps import colorizer as app
 from apps.parts.colorizer import lab, lab_photos
-from apps.parts.colorizer.guided_filter import Painter
-from apps.parts.colorizer.metrics import Table
+from apps.parts.colorizer.guided_filter import PhotoColorizer
+from apps.parts.colorizer.metrics import Table, load_comparison
 from shared import cli, saved_models
 from shared.console import say
 from shared.data.datasets import ImageSet, open_images
@@ -53,13 +53,13 @@ class Compare(Settings):
     minutes: Annotated[float | None, Range(0.01, 10_000)] = None
     """Of training; by default those in metrics.jsonl of OURS."""
     test: str = "imagenette/160px-v2"
-    """Photos to judge on: a folder or a TFDS name."""
+    """Photos to measure on: a folder or a TFDS name."""
     split: str = "validation"
-    """Which of its parts: train, validation, test or all."""
+    """Which split of it: train, validation, test or all."""
     limit: Annotated[int, Range(1, 10_000_000)] = 1000
     """Photos at most, spread evenly."""
     classifier: str = "photo_classifier"
-    """Who compares features and names the photos."""
+    """The classifier for the columns of features and answers."""
     output: Path | None = None
     """Where the sheet goes."""
 
@@ -67,7 +67,7 @@ class Compare(Settings):
 class PlainL2:
     """Chroma as a regression."""
 
-    start = np.zeros(2)
+    first_logits = np.zeros(2)
 
     def loss(self, ab: Any, guess: Any) -> Any:
         """Of ab (batch, h, w, 2) and outputs in units of SCALE: per pixel, (batch, h, w)."""
@@ -99,19 +99,19 @@ def settings_of(config: Compare) -> tuple[app.Train, float]:
     return replace(app.Train(**known), data=config.data or known["data"], run=config.l2), minutes
 
 
-def epochs_in(minutes: float, config: app.Train, learned: np.ndarray) -> int:
+def epochs_in(minutes: float, config: app.Train, photos: np.ndarray) -> int:
     """How many passes the network makes in so many minutes here, one at least; measured over 30 steps."""
     import keras
 
-    network = app.colour_network(PlainL2.start, pretrained=False)
+    network = app.colour_network(PlainL2.first_logits, pretrained=False)
     network.compile(adamw(1000, config.learning_rate), PlainL2().loss)
     crops = {"batch": config.batch, "size": config.size, "scale": config.scale, "seed": config.seed}
-    batches = lab_photos.batches(learned, 0, stride=app.STRIDE, **crops)
+    batches = lab_photos.batches(photos, 0, stride=app.STRIDE, **crops)
     ended_s: list[float] = []
     clock = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_, **__: ended_s.append(time.perf_counter()))
     network.fit(batches, steps_per_epoch=80, callbacks=[clock], verbose=0)
     step_s = (ended_s[-1] - ended_s[49]) / (len(ended_s) - 50)  # the first ones compile, and wait for the first photos
-    return max(round(60 * minutes / step_s / (len(learned) // config.batch)), 1)
+    return max(round(60 * minutes / step_s / (len(photos) // config.batch)), 1)
 
 
 def train_peer(config: Compare) -> None:
@@ -122,20 +122,22 @@ def train_peer(config: Compare) -> None:
     sources = open_train_splits(training.data)
     with devices.setup(training.seed, "float32") as device:
         say(f"Training the L2 network for {minutes:.0f} minutes on {device.description}.")
-        learned, held = app.photos_for(training, sources)
-        training = replace(training, epochs=epochs_in(minutes, training, learned))
-        network = app.colour_network(PlainL2.start, pretrained=not training.from_scratch)
-        app.fit(training, learned, held, network, PlainL2())
+        photos, held_out = app.load_photos(training, sources)
+        training = replace(training, epochs=epochs_in(minutes, training, photos))
+        network = app.colour_network(PlainL2.first_logits, pretrained=not training.from_scratch)
+        app.fit(training, photos, held_out, network, PlainL2())
 
 
-def judge(config: Compare, photos: ImageSet, painters: dict[str, Painter], centres: np.ndarray) -> tuple[Table, list]:
+def measure(
+    config: Compare, photos: ImageSet, colorizers: dict[str, PhotoColorizer], centres: np.ndarray
+) -> tuple[Table, list]:
     """The table over the photos in colour, and the first rows of a sheet."""
-    table, rows = Table(centres, app.feature_judge(config.classifier), photos.classes), []
+    table, rows = Table(centres, load_comparison(config.classifier), photos.classes), []
     every = max(min(config.limit, len(photos)) // SHOWN, 1)
-    for n, (photo, label) in enumerate(lab_photos.some(photos, config.limit)):
+    for n, (photo, label) in enumerate(photos.evenly(config.limit)):
         if lab.is_grey(photo):
             continue
-        versions = {"grey": app.one_colour(photo)} | {name: painter(photo) for name, painter in painters.items()}
+        versions = {"grey": lab.in_one_colour(photo)} | {name: each(photo) for name, each in colorizers.items()}
         table.add(photo, versions, label)
         if n % every == 0 and len(rows) < SHOWN:
             rows.append([crop_square(version, TILE) for version in (*versions.values(), photo)])
@@ -150,10 +152,10 @@ def compare(config: Compare) -> None:
     if not (config.l2 / saved_models.MODEL).is_file():
         train_peer(config)
     network, _ = saved_models.load(config.l2)
-    if network.output_shape[-1] != len(PlainL2.start):
+    if network.output_shape[-1] != len(PlainL2.first_logits):
         raise UserError(f"{config.l2} holds another network than the L2 one: name its folder with --l2.")
-    peer = Painter(network, PlainL2().chroma, app.RESOLUTION)
-    table, rows = judge(config, photos, {"plain L2": peer, "ours": ours}, bins.centres)
+    peer = PhotoColorizer(network, PlainL2().chroma, app.RESOLUTION)
+    table, rows = measure(config, photos, {"plain L2": peer, "ours": ours}, bins.centres)
     if not rows:
         raise UserError(f"{config.test} has no colour photos in its {config.split} split.")
     print(table)

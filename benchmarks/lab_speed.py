@@ -2,8 +2,8 @@
 
     python benchmarks/lab_speed.py
 
-A photo of 12 megapixels, in the strips of half a million pixels that `paint` takes, and a crop as in training. The
-lightness alone is measured, too, because it is all that painting needs of a photo, and scikit-image has no function for
+A photo of 12 megapixels, in the strips of half a million pixels that `apply_chroma` takes, and a crop as in training.
+The lightness alone is measured, too, because colouring needs no more of a photo, and scikit-image has no function for
 it. scikit-image gets float32 pixels, with which it is faster than with bytes.
 """
 

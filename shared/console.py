@@ -17,7 +17,10 @@ Thing = TypeVar("Thing")
 
 
 def for_each(things: Sequence[Thing], work: Callable[[Thing], Any]) -> list[str]:
-    """Call `work` with each; the UserError of one among several is told, and the others go on. Returns those failed."""
+    """Call `work` with each of them, and return the names of those that failed.
+
+    The UserError of one among several is said, and the others go on; the UserError of a single one is raised.
+    """
     failed = []
     for thing in things:
         try:
@@ -66,14 +69,14 @@ def print_answers(
 
 
 def say(text: str, end: str = "\n") -> None:
-    """Print on stderr at once; silently do without where there is no stderr."""
+    """Print on stderr at once, or nothing where there is no stderr."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError, ValueError):
             print(text, end=end, file=sys.stderr, flush=True)
 
 
 def at_terminal() -> bool:
-    """Whether a person watches stderr, so that a line may be drawn over."""
+    """Whether stderr is a terminal, so that a line may be overwritten."""
     return sys.stderr is not None and sys.stderr.isatty()
 
 

@@ -1,4 +1,4 @@
-"""What goes wrong in one sentence: the errors that a person is told of, and the words for them."""
+"""Errors that the user sees, each in one sentence: what is wrong and what to do."""
 
 from __future__ import annotations
 
@@ -30,6 +30,7 @@ REASONS = {
 
 
 def sentence_of(error: OSError) -> str:
+    """The file that an operating system's error names, and what to do about the error."""
     where = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, (str, bytes)) else ""
     return f"{where}{REASONS.get(error.errno or 0, error.strerror or str(error))}."
 

@@ -1,4 +1,4 @@
-"""Where results go: output paths, files that appear whole or not at all, downloads."""
+"""Where results go: output paths, files that appear complete or not at all, downloads."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from shared.errors import UserError, sentence_of
 def output_path(requested: Path | None, app: str, default_name: str) -> Path:
     """Where a result goes: checked for writing before the long work, its folder made.
 
-    A file that the user named may be overwritten. Otherwise it is `default_name` in the folder that they named, or in
-    outputs/APP/, with -2, -3, ... before the suffix so that nothing is overwritten.
+    A file that the user named may be overwritten. Otherwise the result goes to `default_name` in the folder that they
+    named or in outputs/APP/, with -2, -3, ... before the suffix, so that nothing is overwritten.
     """
     if requested is not None and not requested.is_dir():
         path = requested
@@ -46,7 +46,7 @@ def _refuse_special(path: Path) -> None:
 
 @contextlib.contextmanager
 def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
-    """Give a temporary name (same folder, same suffix) to write to; it becomes `path` only if all went well."""
+    """A temporary name (same folder, same suffix) to write to; the file is renamed to `path` only if all went well."""
     target = Path(os.path.realpath(path))  # through a symbolic link, not over it
     _refuse_special(target)
     temporary = target.with_name(f".{target.stem}-{secrets.token_hex(4)}{target.suffix}")
@@ -62,7 +62,7 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
 
 @contextmanager
 def downloading(what: str) -> Iterator[None]:
-    """Keras' own download of `what` happens in this block; a UserError if it cannot be had."""
+    """A block in which Keras downloads `what`; UserError if that fails."""
     try:
         yield
     except Exception as error:  # Keras raises a bare Exception when a download fails, ValueError for a wrong checksum

@@ -1,4 +1,5 @@
-"""What goes into a model: pictures (images), data sets (datasets) and Atari games (atari), as NumPy arrays and text.
+"""What goes into a model: photos, texts, vocabularies, batches and data sets, as NumPy arrays and strings.
 
-Decoding, cropping and broken files are dealt with here, once. No model and no training code; Keras is never imported.
+Photos are decoded and cropped, and broken files are dealt with, here alone. No model and no training code; Keras is
+never imported.
 """

@@ -1,7 +1,7 @@
-"""Texts and pictures for training, from what `--data` names: a file, a folder, or a TensorFlow Datasets (TFDS) name.
+"""Texts and photos for training, from what `--data` names: a file, a folder, or a TensorFlow Datasets (TFDS) name.
 
-Files and folders are taken in the data set's own published form. Anything that does not exist on disk and reads like
-a TFDS name (tiny_shakespeare, imagenette/160px-v2, celeb_a) is downloaded by TFDS, which checks it and keeps it.
+Files and folders are read in the data set's own published form. A name that is not on the disk and looks like one of
+TFDS (tiny_shakespeare, imagenette/160px-v2, celeb_a) is downloaded by TFDS, which checks it and keeps it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.data.images import image_files, iter_images
+from shared.data.images import image_files, iter_images, spread
 from shared.errors import UserError, suggest
 
 TFDS_NEEDS = ("tensorflow_datasets", "tensorflow", "importlib_resources")  # TFDS 4.9.10 forgets to declare the last
@@ -36,7 +36,7 @@ def open_text(data: str | Path) -> str:
     """The whole text of a UTF-8 file or a TFDS name; line ends become a single newline.
 
     Raises:
-        UserError: missing, a folder, empty, not text, not UTF-8, or TFDS cannot give it.
+        UserError: missing, a folder, empty, not text, not UTF-8, or TFDS cannot provide it.
     """
     path = Path(data).expanduser()
     if os.path.isfile(path):
@@ -69,14 +69,14 @@ def _tfds_text(name: str) -> str:
     return "".join("\n".join(part) for part in parts)
 
 
-# Pictures
+# Photos
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """Pictures that can be iterated over again and again, each time in the same order, as (uint8 (H, W, 3), label).
+    """Photos that can be iterated over again and again, each time in the same order, as (uint8 (H, W, 3), label).
 
-    Broken files are skipped, so that a pass may give fewer than `len()` pictures.
+    Broken files are skipped, so that a pass may give fewer than `len()` photos.
     """
 
     classes: tuple[str, ...]
@@ -90,20 +90,25 @@ class ImageSet:
     def __iter__(self) -> Iterator[Example]:
         return self.read()
 
+    def evenly(self, most: int) -> Iterator[Example]:
+        """At most so many of the photos, spread evenly; 0 for all."""
+        chosen = set(spread(len(self), most or len(self)))
+        return (example for n, example in enumerate(self) if n in chosen)
+
 
 def open_images(data: str | Path, split: str = "train") -> ImageSet:
-    """Open a picture file, a folder of pictures, a folder of one folder per class, or a TFDS name.
+    """Open a photo file, a folder of photos, a folder of one folder per class, or a TFDS name.
 
-    A folder with split folders inside (train, val, test ...) is taken at its word, and so is one with Flickr8k's lists
+    A folder with folders for the splits (train, val, test ...) keeps these, and so does one with Flickr8k's lists
     (Flickr_8k.trainImages.txt ...). Any other folder is split here into train, validation and test, 8:1:1, by a
-    checksum of each file's name: a new file moves no other.
+    checksum of each file's name, so that a new file changes the split of no other.
 
     Args:
         data: path, or TFDS name with an optional configuration.
         split: "train", "validation", "test" or "all"; for TFDS also its own form, such as "train[:10%]".
 
     Raises:
-        UserError: nothing there, no pictures, unknown split, or TFDS cannot give it.
+        UserError: nothing there, no photos, an unknown split, or TFDS cannot provide it.
     """
     path = Path(data).expanduser()
     if os.path.isfile(path):
@@ -114,22 +119,22 @@ def open_images(data: str | Path, split: str = "train") -> ImageSet:
 
 
 def _folder(folder: Path, split: str) -> ImageSet:
-    pictures = split_pictures(folder)
-    names = list(dict.fromkeys(name for name, _, _ in pictures))
-    if not pictures:
-        raise UserError(f"{folder} has no pictures in it; give a folder of .jpg or .png files.")
+    photos = split_photos(folder)
+    names = list(dict.fromkeys(name for name, _, _ in photos))
+    if not photos:
+        raise UserError(f"{folder} has no photos in it; give a folder of .jpg or .png files.")
     if split not in (*names, "all"):
         raise UserError(f"{folder} has the splits {', '.join(names)} and all, not {split!r}.")
     classes: tuple[str, ...] = ()
-    if all(len(picture.parts) > 1 for _, _, picture in pictures):  # none beside the class folders
-        classes = tuple(sorted({picture.parts[0] for _, _, picture in pictures}))
-    chosen = [(root, picture) for name, root, picture in pictures if split in (name, "all")]
-    labels = [classes.index(picture.parts[0]) if classes else None for _, picture in chosen]
-    return _files([root / picture for root, picture in chosen], labels, classes)
+    if all(len(photo.parts) > 1 for _, _, photo in photos):  # none beside the class folders
+        classes = tuple(sorted({photo.parts[0] for _, _, photo in photos}))
+    chosen = [(root, photo) for name, root, photo in photos if split in (name, "all")]
+    labels = [classes.index(photo.parts[0]) if classes else None for _, photo in chosen]
+    return _files([root / photo for root, photo in chosen], labels, classes)
 
 
-def split_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
-    """(split, root, path below the root) of every picture; a root holds pictures or class folders."""
+def split_photos(folder: Path) -> list[tuple[str, Path, Path]]:
+    """(split, root, path below the root) of every photo; a root holds photos or class folders."""
     inside = {entry.name for entry in folder.iterdir() if entry.is_dir()}
     named = {name: split for split, aliases in SPLIT_FOLDERS.items() for name in aliases if name in inside}
     if len(named) > 1 or (named and len(inside) == 1):  # "train" alone, beside others, is a class: bus, plane, train
@@ -138,14 +143,14 @@ def split_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
             for name, split in named.items()
             for path in image_files(folder / name)
         ]
-    if listed := _listed_pictures(folder):
+    if listed := _listed_photos(folder):
         return listed
-    pictures = [path.relative_to(folder) for path in image_files(folder)]
-    return [(_drawn_split(picture), folder, picture) for picture in pictures]
+    photos = [path.relative_to(folder) for path in image_files(folder)]
+    return [(_drawn_split(photo), folder, photo) for photo in photos]
 
 
-def _listed_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
-    """Flickr8k's form: a list of file names for each split, wherever in the folder the pictures are."""
+def _listed_photos(folder: Path) -> list[tuple[str, Path, Path]]:
+    """Flickr8k's form: a list of file names for each split, wherever in the folder the photos are."""
     aliases = [(split, alias) for split, names in SPLIT_FOLDERS.items() for alias in names]
     lists = [(split, path) for split, alias in aliases for path in folder.glob(f"*{alias}Images.txt")]
     where = {path.name: path.parent for path in image_files(folder)} if lists else {}
@@ -153,8 +158,8 @@ def _listed_pictures(folder: Path) -> list[tuple[str, Path, Path]]:
     return [(split, where[name], Path(name)) for split, name in named if name in where]
 
 
-def _drawn_split(picture: Path) -> str:
-    return {0: "validation", 1: "test"}.get(zlib.crc32(picture.as_posix().encode()) % 10, "train")
+def _drawn_split(photo: Path) -> str:
+    return {0: "validation", 1: "test"}.get(zlib.crc32(photo.as_posix().encode()) % 10, "train")
 
 
 def _files(paths: list[Path], labels: list[int | None], classes: tuple[str, ...]) -> ImageSet:
@@ -165,7 +170,7 @@ def _files(paths: list[Path], labels: list[int | None], classes: tuple[str, ...]
 def _tfds_images(name: str, split: str) -> ImageSet:
     tfds = _import_tfds(name)
     builder = _prepared(tfds, name)
-    image_key = _needed(builder, tfds.features.Image, "pictures")
+    image_key = _needed(builder, tfds.features.Image, "photos")
     label_key = _feature(builder, tfds.features.ClassLabel)
     if split != "all" and re.fullmatch(r"\w+", split) and builder.info.splits and split not in builder.info.splits:
         raise UserError(f"TFDS {name} has the splits {', '.join(builder.info.splits)} and all, not {split}.")

@@ -1,7 +1,7 @@
-"""Pictures from files, safely: whatever Pillow can decode becomes uint8 RGB of shape (H, W, 3), or one clear sentence.
+"""Photos from files, safely: what Pillow can decode becomes uint8 RGB of shape (H, W, 3), anything else a UserError.
 
-Files come from strangers, so the format is told by content, only picture decoders are tried (Pillow's EPS reader, for
-one, would start Ghostscript), and the size in the header is checked before any pixel is decoded.
+Files may come from strangers. So the content tells the format, only image decoders are tried (Pillow's EPS reader, for
+example, would start Ghostscript), and the size in the header is checked before any pixel is decoded.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff",
 
 
 def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") -> np.ndarray:
-    """Read one picture as a person would see it: upright, over white, the first frame of an animation.
+    """Read one photo as a viewer shows it: upright, transparency over white, the first frame of an animation.
 
     Args:
-        path: a picture file; its extension does not matter.
-        max_pixels: larger pictures are refused before they are decoded.
+        path: a photo file; its extension does not matter.
+        max_pixels: larger photos are refused before they are decoded.
         mode: "RGB" for uint8 (H, W, 3), "L" for grey uint8 (H, W).
 
     Raises:
-        UserError: the file is missing, empty, too large, damaged or not a picture.
+        UserError: the file is missing, empty, too large, damaged or not a photo.
     """
     path = Path(path).expanduser()
     _check_file(path)
     try:
-        # Pillow warns of odd metadata, which says nothing to the user, and of bombs, which must not be decoded.
+        # Pillow warns of odd metadata, which the user need not know, and of bombs, which must not be decoded.
         with warnings.catch_warnings(action="ignore"):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image.size, max_pixels)
-                return np.array(_seen(image, path).convert(mode))
+                return np.array(_as_shown(image, path).convert(mode))
     except UserError:
         raise
     except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
@@ -53,22 +53,22 @@ def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") ->
             f"{path} has far more pixels than the {max_pixels / 1e6:g} million allowed; shrink it."
         ) from error
     except UnidentifiedImageError as error:
-        raise UserError(f"{path} is not a picture in a known format; save it as JPEG or PNG.") from error
+        raise UserError(f"{path} is not a photo in a known format; save it as JPEG or PNG.") from error
     except PermissionError as error:
         raise UserError(f"{path} may not be read; check its permissions.") from error
-    except Exception as error:  # Pillow's decoders answer damage with nearly every kind of exception
+    except Exception as error:  # on damaged files, Pillow's decoders raise nearly every kind of exception
         raise UserError(f"{path} is damaged or incomplete and cannot be decoded ({error}).") from error
 
 
 def _check_file(path: Path) -> None:
     if os.path.isdir(path):
-        raise UserError(f"{path} is a folder; give one picture file.")
+        raise UserError(f"{path} is a folder; give one photo file.")
     if not os.path.exists(path):
         raise UserError(f"There is no file {path}; check its name.")
     if not os.path.isfile(path):  # a pipe or a device could block for ever
-        raise UserError(f"{path} is not a regular file; give a picture file.")
+        raise UserError(f"{path} is not a regular file; give a photo file.")
     if os.path.getsize(path) == 0:
-        raise UserError(f"{path} is empty; give a picture file.")
+        raise UserError(f"{path} is empty; give a photo file.")
 
 
 def _check_size(path: Path, size: tuple[int, int], max_pixels: float) -> None:
@@ -79,8 +79,8 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: float) -> None:
         )
 
 
-def _seen(image: Image.Image, path: Path) -> Image.Image:
-    """The picture that a viewer would show: upright, 8 bits a channel, transparency over white."""
+def _as_shown(image: Image.Image, path: Path) -> Image.Image:
+    """The photo as a viewer shows it: upright, 8 bits a channel, transparency over white."""
     image = ImageOps.exif_transpose(image)
     if image.mode == "I" or image.mode.startswith("I;16"):  # 16 bits a pixel: PNG and TIFF (I;16), PGM (I)
         return _eight_bits(image, path)
@@ -101,45 +101,44 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
 
 
 def exif_of_upright(path: str | Path) -> bytes:
-    """The Exif block of a picture file, for a copy that is upright already: camera, date and place. b"" if none."""
+    """The Exif block (camera, date, place) of a photo file for a copy that is upright already; b"" if there is none."""
     try:
         with Image.open(path, formats=FORMATS) as image:
             exif = image.getexif()
             exif.pop(ExifTags.Base.Orientation, None)
-            return (
-                exif.tobytes() if exif and image.format != "TIFF" else b""
-            )  # where it also tells where the pixels are
+            # a TIFF file's block also tells where its pixels are, which is wrong in a copy
+            return exif.tobytes() if exif and image.format != "TIFF" else b""
     except Exception:  # odd metadata are no reason to fail
         return b""
 
 
-# Many pictures
+# Many photos
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """All picture files below the folder, by extension, sorted; hidden files and folders are left out."""
+    """All photo files below the folder, by extension, sorted; hidden files and folders are left out."""
     files: list[Path] = []
     for parent, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        files += [Path(parent, name) for name in names if _is_picture_name(name)]
+        files += [Path(parent, name) for name in names if _is_photo_name(name)]
     return sorted(files)
 
 
 def named_files(paths: Iterable[Path]) -> list[Path]:
-    """The files among `paths`, and all pictures below the folders; UserError if a folder has none."""
+    """The files among `paths`, and all photos below the folders; UserError if a folder has none."""
     files: list[Path] = []
     for path in paths:
         found = image_files(path) if path.is_dir() else [path]
         if not found:
-            raise UserError(f"{path} has no pictures in it; give a folder of .jpg or .png files.")
+            raise UserError(f"{path} has no photos in it; give a folder of .jpg or .png files.")
         files += found
     return files
 
 
 def load_each(files: Sequence[Path], longest: int = 640) -> tuple[list[Path], list[np.ndarray], list[str]]:
-    """The files that hold photos; the photos, no side above `longest`; the names of the others, told one by one.
+    """Read photos, none with a side above `longest`: the files that were read, their photos, the names of broken files.
 
-    UserError if not one can be read.
+    What is wrong with a broken file is said at once. UserError if no file can be read.
     """
     found: list[tuple[Path, np.ndarray]] = []
     broken = for_each(files, lambda file: found.append((file, fit_within(load_image(file), longest))))
@@ -149,11 +148,11 @@ def load_each(files: Sequence[Path], longest: int = 640) -> tuple[list[Path], li
 
 
 def spread(count: int, most: int) -> list[int]:
-    """At most so many of range(count), evenly, the ends among them."""
+    """At most so many numbers of range(count), spread evenly, the first and the last included."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
 
 
-def _is_picture_name(name: str) -> bool:
+def _is_photo_name(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
@@ -173,17 +172,17 @@ def iter_images(files: Iterable[Path], max_pixels: float = 64e6) -> Iterator[tup
                 continue
             good += 1
             yield path, image
-    finally:  # also when the reader has had enough before the end
+    finally:  # also when the caller stops before the end
         if broken and good:
             print(f"Skipped {_named(broken)} of {good + len(broken)} read.", file=sys.stderr)
     if broken and not good:
-        raise UserError(f"Not one picture could be read: {_named(broken)}.")
+        raise UserError(f"Not one photo could be read: {_named(broken)}.")
 
 
 def _named(broken: list[Path], most: int = 5) -> str:
     names = ", ".join(str(path) for path in broken[:most])
     more = f" and {len(broken) - most} more" if len(broken) > most else ""
-    return f"{len(broken)} broken picture{'s' if len(broken) > 1 else ''} ({names}{more})"
+    return f"{len(broken)} broken photo{'s' if len(broken) > 1 else ''} ({names}{more})"
 
 
 _SKIMAGE = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png", "camera.png")
@@ -207,16 +206,16 @@ def sample_photos() -> list[Path]:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Scale a uint8 picture, (H, W, 3) or (H, W), to (height, width); the proportions may change."""
+    """Scale a uint8 photo, (H, W, 3) or (H, W), to (height, width); the proportions may change."""
     if image.shape[:2] == (height, width):
         return image
     return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))
 
 
 def crop_square(image: np.ndarray, size: int, share: float = 1.0) -> np.ndarray:
-    """The largest square in the middle of a uint8 picture, or the middle of that, scaled to (size, size).
+    """The square in the middle of a uint8 photo, scaled to (size, size).
 
-    `share` is how much of the largest square's side is left: 7/8 in the usual protocol of ImageNet.
+    Its side is the given share of the shorter side of the photo: 7/8 in the usual protocol of ImageNet.
     """
     height, width = image.shape[:2]
     side = max(round(min(height, width) * share), 1)
@@ -225,9 +224,10 @@ def crop_square(image: np.ndarray, size: int, share: float = 1.0) -> np.ndarray:
 
 
 def random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator, mirror: bool = True) -> np.ndarray:
-    """A part of a picture (H, W, 3), if it may be mirrored or not: a `smallest` share of its area or more, up to 4:3.
+    """A random part of a photo (H, W, 3), with at least the share `smallest` of its area; a view, not a copy.
 
-    The "random resized crop" of Szegedy et al. 2015, arXiv:1409.4842, before it is resized. A view, not a copy.
+    This is the "random resized crop" of Szegedy et al. 2015, arXiv:1409.4842, before it is resized: its proportions
+    differ from the photo's by up to 4:3. With `mirror`, half of the crops are mirrored.
     """
     side, stretch = rng.uniform(smallest, 1) ** 0.5, (4 / 3) ** rng.uniform(-0.5, 0.5)
     shares = np.minimum((side * stretch, side / stretch), 1)
@@ -237,7 +237,7 @@ def random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator, mi
 
 
 def fit_within(image: np.ndarray, longest: int) -> np.ndarray:
-    """Scale a uint8 picture down, in proportion, until neither side is above `longest`; small ones stay as they are."""
+    """Scale a uint8 photo down, in proportion, until neither side is above `longest`; small ones stay as they are."""
     height, width = image.shape[:2]
     scale = min(1.0, longest / max(height, width))
     return resize(image, max(1, round(height * scale)), max(1, round(width * scale)))

@@ -26,7 +26,7 @@ class PhotosInMemory:
         return len(self.images)
 
     def take(self, chosen: np.ndarray) -> PhotosInMemory:
-        """Those at these places."""
+        """The photos with these indices."""
         return PhotosInMemory(tuple(self.images[n] for n in chosen), self.labels[chosen], self.classes)
 
     def squares(self, size: int) -> np.ndarray:
@@ -35,7 +35,7 @@ class PhotosInMemory:
 
 
 def open_train_splits(data: str, same_classes: bool = False) -> list[ImageSet]:
-    """The train split of each folder or TFDS name in `data`, which has commas between; nothing is read yet.
+    """The train split of each folder or TFDS name in `data`, separated by commas; no photo is read yet.
 
     UserError if one is not there or if, with `same_classes`, they do not all have classes and the same ones.
     """

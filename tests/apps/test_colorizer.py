@@ -51,7 +51,7 @@ def old_photo(path: Path, height: int = 48, width: int = 48, **options) -> np.nd
 def test_the_network_is_small_and_takes_any_size(monkeypatch):
     monkeypatch.setattr(app, "encoder", MOBILENET)
     import_keras()
-    network = app.colour_network(app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.0).start, pretrained=False)
+    network = app.colour_network(app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.0).first_logits, pretrained=False)
     assert network.compute_output_shape((3, 96, 160, 1)) == (3, 24, 40, 259)
     assert network.inputs[0].dtype == "float32"
     size = sum((2 if len(v.shape) > 1 else 4) * int(np.prod(v.shape)) for v in network.weights)
@@ -146,7 +146,7 @@ def test_what_it_starts_with_is_a_good_guess_without_a_photo():
     bins = app.ColourBins.of(ab, 0.5, 0.0)
     start, anything, unweighted = (
         np.asarray(bins.loss(ab, np.broadcast_to(guess.astype("float32"), (4, 500, 1, 259)))).mean()
-        for guess in (bins.start, np.zeros(259), np.log(bins.common + 1e-7))
+        for guess in (bins.first_logits, np.zeros(259), np.log(bins.common + 1e-7))
     )
     assert start < unweighted - 0.1
     assert start < anything - 0.8
@@ -186,7 +186,7 @@ def test_a_run_learns_and_keeps_the_best(trained):
 
 def test_grey_and_broken_photos_are_told_and_left_out(run):
     assert "40 colour photos; 1 grey ones are left out." in run.err
-    assert "Skipped 1 broken picture" in run.err
+    assert "Skipped 1 broken photo" in run.err
     assert "broken.png" in run.err
     assert "32 photos to learn from" in run.err
 
@@ -196,7 +196,7 @@ def test_what_it_learned_is_nearer_to_the_original_than_grey(trained, tmp_path):
     save(tmp_path / "scene.png", original)
     assert main("scene.png", "--model", trained, "-o", "out.png", *LOOK) == 0
     ours = load_image(tmp_path / "out.png")
-    assert psnr(original, ours) > psnr(original, app.one_colour(original)) + 3
+    assert psnr(original, ours) > psnr(original, lab.in_one_colour(original)) + 3
 
 
 def test_init_goes_on_from_a_model(album, trained, tmp_path):
@@ -335,7 +335,7 @@ def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
     swept = [
         [float(x) for x in re.findall(r"[\d.]+", line)] for line in out.splitlines() if line.startswith("vividness")
     ]
-    assert len(swept) == len(app.SWEPT)
+    assert len(swept) == len(app.VIVIDNESSES)
     assert swept[0][1] == pytest.approx(rows["grey"][0], abs=0.02)
     assert [row[2] for row in swept] == sorted(row[2] for row in swept), "monotone"
     assert (tmp_path / "outputs" / "colorizer" / "vividness.png").is_file()
@@ -345,7 +345,7 @@ def test_evaluate_without_a_classifier_says_so(trained, album, tmp_path, capsys,
     monkeypatch.setattr(saved_models, "MODELS", tmp_path / "empty")
     assert main("evaluate", "--data", album, "--model", trained, "--limit", 2, *LOOK) == 0
     out, err = capsys.readouterr()
-    assert "There is no photo_classifier in the box" in err
+    assert "There is no photo_classifier in saved_models/" in err
     assert "top-1" not in out
     assert len(rows_of(out)["ours"]) == 6
 
@@ -358,13 +358,13 @@ def test_evaluate_without_a_classifier_says_so(trained, album, tmp_path, capsys,
     [
         ("nowhere.jpg", "no file nowhere.jpg"),
         ("album nowhere --hint 1,1,#ffffff", "--hint is for one photo, and there are 2"),
-        ("torn.jpg", "torn.jpg is damaged|torn.jpg is not a picture"),
-        ("empty", "empty has no pictures in it"),
+        ("torn.jpg", "torn.jpg is damaged|torn.jpg is not a photo"),
+        ("empty", "empty has no photos in it"),
         ("old.png --hint 5,5", "--hint 5,5 is not x,y,#rrggbb"),
         ("old.png --hint 5,5,red", "--hint 5,5,red is not x,y,#rrggbb"),
         ("old.png --hint 5,5,#12345", "is not x,y,#rrggbb"),
-        ("old.png --hint 48,5,#123456", "--hint 48,5,#123456 is off the picture, which is 48 x 48 pixels"),
-        ("old.png --hint 1,1,#ffffff --hint 5,-1,#123456", "--hint 5,-1,#123456 is off the picture"),
+        ("old.png --hint 48,5,#123456", "--hint 48,5,#123456 is outside the photo, which is 48 x 48 pixels"),
+        ("old.png --hint 1,1,#ffffff --hint 5,-1,#123456", "--hint 5,-1,#123456 is outside the photo"),
         ("old.png old.png --hint 5,5,#123456", "--hint is for one photo, and there are 2"),
         ("--hint 5,5,#123456", "--hint is for a photo"),
         ("old.png -o new.xyz", "new.xyz must end in one of"),
@@ -372,7 +372,7 @@ def test_evaluate_without_a_classifier_says_so(trained, album, tmp_path, capsys,
         ("evaluate --data nowhere", "nowhere"),
         ("evaluate --data album --split dev", "not 'dev'"),
         ("train --data nowhere", "nowhere"),
-        ("train --data empty", "empty has no pictures"),
+        ("train --data empty", "empty has no photos"),
     ],
 )
 def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
@@ -405,9 +405,9 @@ def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
 
 def test_the_shipped_model_is_small_and_knows_a_cup_of_coffee():
     assert (saved_models.MODELS / app.APP / "model.keras").stat().st_size <= 6 * 2**20
-    painter, bins = app.load(app.Colorize())
+    colorizer, bins = app.load(app.Colorize())
     assert len(bins.centres) == 259
     gains = []
     for photo in filterfalse(lab.is_grey, map(load_image, sample_photos())):
-        gains.append(psnr(photo, painter(photo, 0.5)) - psnr(photo, app.one_colour(photo)))
+        gains.append(psnr(photo, colorizer(photo, 0.5)) - psnr(photo, lab.in_one_colour(photo)))
     assert np.mean(gains) > 0, "at half the vividness it is nearer to the originals than grey"

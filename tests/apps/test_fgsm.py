@@ -526,7 +526,7 @@ def no_network(monkeypatch):
         ("good.png --sweep folder", "--sweep takes a folder, and neither"),
         ("nowhere.jpg", "There is no file nowhere.jpg"),
         ("folder", "folder is a folder"),
-        ("text.png", "text.png is not a picture"),
+        ("text.png", "text.png is not a photo"),
         ("cut.png", "cut.png is damaged or incomplete"),
         ("good.png -o out.jpg", "out.jpg must end in .png, .bmp, .tif, .tiff: .* such as JPEG"),
         ("good.png -o out.webp", "out.webp must end in .png"),
@@ -573,7 +573,7 @@ def test_unknown_names_are_answered_with_near_ones(capsys, photo, words, said):
 def test_folders_without_photos(capsys, tmp_path):
     (tmp_path / "empty").mkdir()
     for words in (("--sweep", "empty"), ("evaluate", "--data", "empty")):
-        assert "empty has no pictures in it" in sentence(capsys, *words)
+        assert "empty has no photos in it" in sentence(capsys, *words)
         assert "nowhere" in sentence(capsys, *words[:-1], "nowhere")
 
 

@@ -237,7 +237,7 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
         ("classify", (None, "photo_classifier"), "there is no photo yet: choose one."),
         ("attack", (PHOTO, 3, "fgsm", "gren", "photo_classifier"), "has no class 'gren'. Did you mean green?"),
         ("attack", (PHOTO, 3, "fgsm", "golf ball" * 1000, "photo_classifier"), "at most 60 are read"),
-        ("colour", (PHOTO, 1.0, "1500,0,#ff0000"), "is off the picture, which is 1500 x 900 pixels"),
+        ("colour", (PHOTO, 1.0, "1500,0,#ff0000"), "is outside the photo, which is 1500 x 900 pixels"),
         ("colour", (PHOTO, 1.0, "<img>"), "is not x,y,#rrggbb"),
         ("colour", (PHOTO, 1.0, "0,0,#ff0000\n" * 1000), "at most 2,000 are read"),
     ],
@@ -249,10 +249,10 @@ def test_a_wrong_input_is_one_sentence(refusal, photo, name, inputs, said):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("notes.txt", b"not a picture", " is not a picture in a known format; save it as JPEG or PNG."),
-        ("empty.png", b"", " is empty; give a picture file."),
-        ("page.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", " is not a picture in a known format"),
-        ("print.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", " is not a picture"),
+        ("notes.txt", b"not a photo", " is not a photo in a known format; save it as JPEG or PNG."),
+        ("empty.png", b"", " is empty; give a photo file."),
+        ("page.svg", b"<svg xmlns='http://www.w3.org/2000/svg'/>", " is not a photo in a known format"),
+        ("print.eps", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", " is not a photo"),
         ("poster.ppm", b"P6 9000 9000 255 ", " has 9000 x 9000 pixels, more than the 64 million allowed"),
     ],
 )

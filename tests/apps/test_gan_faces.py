@@ -182,7 +182,7 @@ def test_the_middle_of_each_photo_is_taken(tmp_path, capsys):
     Image.fromarray(picture[..., 1]).save("some/grey.png")
     (tmp_path / "some" / "broken.jpg").write_bytes(b"\xff\xd8\xff broken")
     faces = load_faces("some", "all", 0.64)
-    assert "1 broken picture (some/broken.jpg) of 3" in capsys.readouterr().err.replace("\\", "/")
+    assert "1 broken photo (some/broken.jpg) of 3" in capsys.readouterr().err.replace("\\", "/")
     assert (faces.shape, faces.dtype) == ((2, 64, 64, 3), np.uint8)
     np.testing.assert_array_equal(faces[0, :, 0, 0], np.arange(18, 82))
     np.testing.assert_array_equal(faces[0, 0, :, 1], np.arange(68, 132))
@@ -195,10 +195,10 @@ def test_too_few_photos(tmp_path, capsys):
         draw_face(np.random.default_rng(n)).save(f"ten/{n}.png")
     assert "ten has 10 photos, and a GAN needs at least 100" in sentence(capsys, "train", "--data", "ten")
     (tmp_path / "none").mkdir()
-    assert "none has no pictures in it" in sentence(capsys, "train", "--data", "none")
+    assert "none has no photos in it" in sentence(capsys, "train", "--data", "none")
     for n in range(120):
         Path(f"none/{n}.png").write_bytes(b"no picture")
-    assert "Not one picture could be read" in sentence(capsys, "train", "--data", "none")
+    assert "Not one photo could be read" in sentence(capsys, "train", "--data", "none")
     assert not list(tmp_path.rglob("*.jsonl")), "no run has begun"
 
 
@@ -324,7 +324,7 @@ def test_training_is_validated_by_the_shipped_classifier_if_there_is_one(monkeyp
         ("--interpolate --count 1", "--count is 1, and must be from 2"),
         ("--interpolate -o film.png", "film.png"),
         ("train --data nowhere.jpg", "nowhere.jpg"),
-        ("train --data folder", "folder has no pictures"),
+        ("train --data folder", "folder has no photos"),
         ("train --batch 5 --replicas 2", "--batch 5 must be a multiple of --replicas, 2"),
     ],
 )

@@ -221,7 +221,7 @@ def test_what_is_wrong_with_the_data_is_told(album, capsys):
     out, err = capsys.readouterr()
     assert "1 captioned photos that are not there (gone.png)" in err
     assert "1 empty captions (line 195)" in err
-    assert "Skipped 1 broken picture" in err
+    assert "Skipped 1 broken photo" in err
     assert "39 photos to learn from" in err
     assert "Best CIDEr, greedy, on photos held out" in out
 
@@ -346,8 +346,8 @@ def test_a_folder_with_a_broken_photo_does_the_rest(trained, tmp_path, capsys):
     ("words", "said"),
     [
         ("nowhere.jpg", "no file nowhere.jpg"),
-        ("torn.jpg", "torn.jpg is damaged|torn.jpg is not a picture"),
-        ("empty", "empty has no pictures in it"),
+        ("torn.jpg", "torn.jpg is damaged|torn.jpg is not a photo"),
+        ("empty", "empty has no photos in it"),
         ("one.png --model nowhere", "there is no model nowhere"),
         ("one.png --model empty", "empty holds no model.keras"),
         ("evaluate --data nowhere", "there is no folder nowhere"),

@@ -40,11 +40,11 @@ def photo(height: int, width: int) -> np.ndarray:
 def colorizer_paints() -> list:
     """A photo that is not square, with a hint."""
     from apps import colorizer as app
-    from apps.parts.colorizer.guided_filter import Hint, Painter
+    from apps.parts.colorizer.guided_filter import Hint, PhotoColorizer
 
     bins = app.ColourBins.of(np.zeros((4, 2), np.float32), 0.5, 0.2)
-    painter = Painter(build(tiny_network(len(bins.centres))), bins.chroma, side=64)
-    return painter(photo(50, 70), 1.0, [Hint(20, 20, (200, 40, 40))]).tolist()
+    colorizer = PhotoColorizer(build(tiny_network(len(bins.centres))), bins.chroma, side=64)
+    return colorizer(photo(50, 70), 1.0, [Hint(20, 20, (200, 40, 40))]).tolist()
 
 
 @scenario

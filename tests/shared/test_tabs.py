@@ -85,7 +85,7 @@ def test_photos_are_read_small_and_their_names_told_without_the_folder(tmp_path,
     assert photo.shape == (5, tabs.MAX_SIDE, 3)
     assert size == (10, 2 * tabs.MAX_SIDE)
     (tmp_path / "notes.txt").write_text("no picture", encoding="utf-8")
-    with pytest.raises(UserError, match=r"^notes\.txt is not a picture"):
+    with pytest.raises(UserError, match=r"^notes\.txt is not a photo"):
         tabs.read_photo(str(tmp_path / "notes.txt"))
     with pytest.raises(UserError, match="there is no photo yet"):
         tabs.read_photo(None)

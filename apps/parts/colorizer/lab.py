@@ -1,13 +1,16 @@
-"""Colours as the eye orders them: sRGB to CIELAB (white D65, 2 degrees) and back, in float32, fast enough for 12 MP.
+"""sRGB to CIELAB (white D65, observer of 2 degrees) and back, in float32.
 
-Lightness L is 0..100, and a (green to red) and b (blue to yellow) are roughly -110..110. The numbers are those of
-skimage.color to 0.01. Not every (L, a, b) is a colour that a screen can show: `within_gamut` keeps lightness and hue,
-and takes of the chroma, sqrt(a^2 + b^2), what is too much.
+Lightness L is 0..100; a (green to red) and b (blue to yellow) are roughly -110..110. Not every (L, a, b) is a colour
+that a screen can show: `within_gamut` keeps lightness and hue, and lowers the chroma, sqrt(a^2 + b^2), until it is.
+
+The numbers are those of skimage.color to 0.01. It is not used because it takes 2 to 12 times as long, most for the
+lightness alone, and half a second to import: benchmarks/lab_speed.py measures both.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
@@ -27,7 +30,7 @@ _LIGHT = np.arange(_STEPS + 1) / _STEPS
 _ENCODED = np.where(_LIGHT <= 0.0031308, 12.92 * _LIGHT, 1.055 * _LIGHT ** (1 / 2.4) - 0.055)
 _ENCODED = np.rint(255 * _ENCODED).astype(np.uint8)
 
-_LIGHTNESSES, _HUES = 4 * 100 + 1, 256  # of the gamut's table
+_LIGHTNESSES, _HUES = 4 * 100 + 1, 256  # rows and columns of the table of the gamut
 
 
 def lightness(rgb: np.ndarray) -> np.ndarray:
@@ -50,12 +53,18 @@ def to_rgb(L: np.ndarray, ab: Planes) -> np.ndarray:
     return rgb
 
 
+def in_one_colour(rgb: np.ndarray, ab: Sequence[float] = (0.0, 0.0)) -> np.ndarray:
+    """A photo, uint8 sRGB (H, W, 3), with its lightness and the same a and b everywhere: by default grey."""
+    L = lightness(rgb)
+    return to_rgb(L, within_gamut(L, (np.full_like(L, ab[0]), np.full_like(L, ab[1]))))
+
+
 def within_gamut(L: np.ndarray, ab: Planes) -> Planes:
-    """The same lightness and hue with no more chroma than sRGB has there."""
+    """The a and b of the same hue with no more chroma than sRGB has at this lightness."""
     a, b = ab
     chroma = np.sqrt(a * a + b * b)
     hue = np.rint(np.arctan2(b, a) * np.float32(_HUES / (2 * np.pi))).astype(np.int32) % _HUES
-    limit = most_chroma()[np.rint(np.clip(L, 0, 100) * np.float32(4)).astype(np.int32), hue]
+    limit = largest_chroma()[np.rint(np.clip(L, 0, 100) * np.float32(4)).astype(np.int32), hue]
     above = chroma > limit
     above[above] = ~_in_gamut(L[above], (a[above], b[above]))  # the table is coarse where the solid has its corners
     scale = np.ones_like(chroma)
@@ -64,7 +73,7 @@ def within_gamut(L: np.ndarray, ab: Planes) -> Planes:
 
 
 @lru_cache
-def most_chroma() -> np.ndarray:
+def largest_chroma() -> np.ndarray:
     """The largest chroma in sRGB, float32 (401 lightnesses from 0 to 100, 256 hues from 0 to 2 pi), by bisection."""
     L = np.linspace(0, 100, _LIGHTNESSES, dtype=np.float32)[:, None]
     hue = np.linspace(0, 2 * np.pi, _HUES, endpoint=False, dtype=np.float32)
@@ -77,11 +86,11 @@ def most_chroma() -> np.ndarray:
 
 
 def reachable(ab: np.ndarray, margin: float) -> np.ndarray:
-    """Whether sRGB has, at any lightness, a colour in the square of `margin` around each of ab (n, 2); bool (n,)."""
+    """Whether sRGB has a colour, of any lightness, within `margin` of a and b, for each of ab (n, 2); bool (n,)."""
     steps = np.stack(np.meshgrid(*[(-margin, 0, margin)] * 2), -1).reshape(-1, 1, 2)
     a, b = np.moveaxis(ab + steps, -1, 0)  # (9, n) each
     hue = np.rint(np.arctan2(b, a) * _HUES / (2 * np.pi)).astype(int) % _HUES
-    return (np.hypot(a, b) <= most_chroma().max(0)[hue]).any(0)
+    return (np.hypot(a, b) <= largest_chroma().max(0)[hue]).any(0)
 
 
 def is_grey(rgb: np.ndarray) -> bool:

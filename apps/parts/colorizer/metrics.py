@@ -1,8 +1,8 @@
-"""How good the colours of a recoloured photo are, beside those that it had.
+"""Measures of recoloured photos against their originals, both uint8 sRGB (H, W, 3).
 
-A tally per method takes pairs of uint8 sRGB photos (H, W, 3), and sums up: PSNR and SSIM on RGB, the colourfulness of
-Hasler & Suesstrunk (2003, "Measuring colourfulness in natural images"), and the AuC of Zhang et al. (2016,
-arXiv:1603.08511). PSNR rewards grey and brown, so none of these numbers means much without the others.
+PSNR and SSIM on RGB, the colourfulness of Hasler & Suesstrunk (2003, "Measuring colourfulness in natural images"), the
+AuC of Zhang et al. (2016, arXiv:1603.08511), and a classifier's features and answers. PSNR rewards grey and brown, so
+that no number means much without the others.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from apps.parts.colorizer import lab
+from shared import saved_models
+from shared.classifiers.classifier import find_classifier
+from shared.console import say
 from shared.data.images import crop_square
-from shared.drawing.curves import Curve as Line
-from shared.drawing.curves import plot_curves
+from shared.drawing.curves import Curve, plot_curves
 from shared.errors import UserError
 from shared.training.inference import compiled_inference
 
@@ -54,7 +56,7 @@ def ssim(original: np.ndarray, rgb: np.ndarray) -> float:
 
 @dataclass
 class Tally:
-    """One method's numbers over photos."""
+    """The numbers of one method, photo by photo."""
 
     centres: np.ndarray
     """The ab bins, (bins, 2), that the AuC is rebalanced over."""
@@ -62,21 +64,21 @@ class Tally:
     ssim: list[float] = field(default_factory=list)
     colourfulness: list[float] = field(default_factory=list)
     feature_distance: list[float] = field(default_factory=list)
-    right: list[bool] = field(default_factory=list)
-    """Whether a classifier named the photo rightly."""
+    correct: list[bool] = field(default_factory=list)
+    """Whether the classifier's answer is correct."""
 
     def __post_init__(self) -> None:
         self.errors = np.zeros((len(self.centres), FARTHEST + 1), np.int64)  # pixels by true bin and distance in ab
 
     def add(self, original: np.ndarray, rgb: np.ndarray) -> None:
-        """Compare a recoloured photo with what it was."""
+        """Compare a recoloured photo with its original."""
         self.psnr.append(psnr(original, rgb))
         self.ssim.append(ssim(original, rgb))
         self.colourfulness.append(colourfulness(rgb))
-        (a, b), (found_a, found_b) = (lab.from_rgb(photo)[1] for photo in (original, rgb))
-        distance = np.minimum(np.ceil(np.hypot(a - found_a, b - found_b)), FARTHEST).astype(np.int64)
-        place = nearest(self.centres, np.stack([a, b], -1)) * (FARTHEST + 1) + distance
-        self.errors += np.bincount(place.ravel(), minlength=self.errors.size).reshape(self.errors.shape)
+        (a, b), (new_a, new_b) = (lab.from_rgb(photo)[1] for photo in (original, rgb))
+        distance = np.minimum(np.ceil(np.hypot(a - new_a, b - new_b)), FARTHEST).astype(np.int64)
+        cell = nearest(self.centres, np.stack([a, b], -1)) * (FARTHEST + 1) + distance
+        self.errors += np.bincount(cell.ravel(), minlength=self.errors.size).reshape(self.errors.shape)
 
     def auc(self, rebalanced: bool) -> float:
         """Area under the share of pixels within a distance in ab, over distances 0 to 150, in percent (Zhang et al.).
@@ -106,38 +108,40 @@ def smoothed(centres: np.ndarray, histogram: np.ndarray, sigma: float = 5.0) -> 
 
 
 class Table:
-    """Methods side by side over photos.
+    """Several methods on the same photos.
 
     Args:
         centres: the ab bins, (bins, 2), that the AuC is rebalanced over.
-        judge: who measures features and names photos, or None to do without.
-        classes: what the labels given to `add` mean. If the judge knows them all, right is who names the label; if
-            not, who gives a photo the name that the original is given.
+        comparison: a classifier's features and answers, or None to do without.
+        classes: the names of the labels given to `add`. If the classifier knows them all, its answer is correct if it
+            is the label; if not, if it is the same as for the original.
     """
 
-    def __init__(self, centres: np.ndarray, judge: FeatureJudge | None = None, classes: Sequence[str] = ()):
-        self.centres, self.judge, self.classes = centres, judge, classes
-        self.truth = bool(judge and classes and set(classes) <= set(judge.wnids))
+    def __init__(self, centres: np.ndarray, comparison: Comparison | None = None, classes: Sequence[str] = ()):
+        self.centres, self.comparison, self.classes = centres, comparison, classes
+        self.labelled = bool(comparison and classes and set(classes) <= set(comparison.wnids))
         self.tallies: dict[str, Tally] = {}
 
     def add(self, original: np.ndarray, versions: Mapping[str, np.ndarray], label: int | None = None) -> None:
-        """A photo and what each method made of it; the same methods each time."""
+        """Add a photo and each method's version of it; the methods are the same each time."""
         versions = {**versions, "original": original}
         tallies = [self.tallies.setdefault(name, Tally(self.centres)) for name in versions]
         for tally, version in zip(tallies, versions.values(), strict=True):
             tally.add(original, version)
-        if self.judge:
-            distances, named = self.judge(original, list(versions.values()))
-            right = self.judge.wnids.index(self.classes[label]) if self.truth and label is not None else named[-1]
-            for tally, distance, name in zip(tallies, distances, named, strict=False):
+        if self.comparison:
+            distances, answers = self.comparison(original, list(versions.values()))
+            correct = answers[-1]
+            if self.labelled and label is not None:
+                correct = self.comparison.wnids.index(self.classes[label])
+            for tally, distance, answer in zip(tallies, distances, answers, strict=False):
                 tally.feature_distance.append(float(distance))
-                tally.right.append(bool(name == right))
+                tally.correct.append(bool(answer == correct))
 
     def __str__(self) -> str:
         first = next(iter(self.tallies.values()))
-        whole = np.mean(self.tallies["original"].colourfulness)
+        originals = np.mean(self.tallies["original"].colourfulness)
         heads = ["PSNR dB", "median", "SSIM", "AuC", "rebal.", "colour %"]
-        heads += ["features", "top-1 %" if self.truth else "as orig."] if first.right else []
+        heads += ["features", "top-1 %" if self.labelled else "as orig."] if first.correct else []
         lines = [f"{len(first.psnr):>6,} photos    " + "".join(f"{head:>10}" for head in heads)]
         for name, tally in self.tallies.items():
             numbers = [
@@ -148,32 +152,32 @@ class Table:
                 tally.auc(True),
             ]
             cells = [f"{x:10.{digits}f}" for x, digits in zip(numbers, (2, 2, 3, 1, 1), strict=True)]
-            cells.append(f"{100 * np.mean(tally.colourfulness) / whole:10.1f}")
-            if tally.right:
-                cells += [f"{np.mean(tally.feature_distance):10.4f}", f"{100 * np.mean(tally.right):10.1f}"]
+            cells.append(f"{100 * np.mean(tally.colourfulness) / originals:10.1f}")
+            if tally.correct:
+                cells += [f"{np.mean(tally.feature_distance):10.4f}", f"{100 * np.mean(tally.correct):10.1f}"]
             lines.append(f"{name:17}" + "".join(cells))
         return "\n".join(lines)
 
 
-class Curve:
-    """PSNR against colourfulness while something, such as vividness, goes up."""
+class VividnessCurve:
+    """PSNR against colourfulness while the vividness goes up."""
 
     def __init__(self) -> None:
         self.points: dict[float, list[tuple[float, float]]] = {}
         self.originals: list[float] = []
 
     def add(self, original: np.ndarray, versions: Mapping[float, np.ndarray]) -> None:
-        """A photo and its versions, by the value of what goes up; the least colourful is the first."""
+        """Add a photo and its versions, by their vividness; the first is the least colourful."""
         self.originals.append(colourfulness(original))
-        for value, version in versions.items():
-            self.points.setdefault(value, []).append((psnr(original, version), colourfulness(version)))
+        for vividness, version in versions.items():
+            self.points.setdefault(vividness, []).append((psnr(original, version), colourfulness(version)))
 
     def means(self) -> tuple[np.ndarray, np.ndarray]:
-        """For each value the mean PSNR in dB, and the colourfulness in percent of the originals'."""
+        """For each vividness the mean PSNR in dB, and the colourfulness in percent of the originals'."""
         levels, colours = np.mean(list(self.points.values()), axis=1).T
         return levels, 100 * colours / np.mean(self.originals)
 
-    def at(self, share: float) -> float | None:
+    def psnr_at(self, share: float) -> float | None:
         """The PSNR in dB where colourfulness first reaches `share` percent of the originals'; None if it does not."""
         levels, shares = self.means()
         above = int(np.argmax(shares >= share))
@@ -183,18 +187,27 @@ class Curve:
         return float(np.interp(share, shares[part], levels[part]))
 
     def plot(self, path: Path, name: str) -> None:
-        """Draw it, beside the first version's PSNR."""
+        """Draw it, with the first version's PSNR for comparison."""
         levels, shares = self.means()
-        curves: dict[str, Line] = {name: (shares, levels), "grey": ([0, max(shares)], [levels[0]] * 2)}
+        curves: dict[str, Curve] = {name: (shares, levels), "grey": ([0, max(shares)], [levels[0]] * 2)}
         plot_curves(path, curves, "colourfulness, % of the originals'", "PSNR, dB")
 
 
-class FeatureJudge:
-    """A classifier's opinion of recoloured photos.
+def load_comparison(classifier: str) -> Comparison | None:
+    """A comparison by the classifier of that name or path; None, with a sentence, if the usual one is not there."""
+    if classifier == "photo_classifier" and not saved_models.in_box(classifier):
+        say(f"There is no {classifier} in saved_models/: the columns of its features and answers are left out.")
+        return None
+    found = find_classifier(classifier, batch=1)
+    return Comparison(found.network, found.wnids)
 
-    Its distance is made like LPIPS (Zhang et al. 2018, arXiv:1801.03924), without weights learned from people: at each
-    resolution of the network the last features, scaled to length 1 at each place, their squared differences summed
-    over the channels and averaged over places and resolutions. It is no LPIPS: compare it with itself only.
+
+class Comparison:
+    """Compares recoloured photos with their original by a classifier's features and answers.
+
+    The distance is computed like LPIPS (Zhang et al. 2018, arXiv:1801.03924), without weights learned from people: at
+    each resolution of the network the last features, scaled to length 1 at each place; their squared differences,
+    summed over the channels and averaged over places and resolutions. It is not LPIPS: compare it with itself only.
     """
 
     def __init__(self, network: keras.Model, wnids: Sequence[str]):
@@ -206,19 +219,19 @@ class FeatureJudge:
             for layer in network.layers
             if isinstance(layer.output, keras.KerasTensor)
             and len(layer.output.shape) == 4
-            # colours are no features, nor is what padding makes of some
+            # neither colours nor padded features
             and layer.output.shape[-1] > 3
             and not isinstance(layer, keras.layers.ZeroPadding2D)
         }
         if not levels:
-            raise UserError(f"{network.name} shows no features at its layers: name another classifier of photos.")
-        taps = keras.Model(network.input, [*levels.values(), network.output])
-        self._look = compiled_inference(lambda photos: taps(photos, training=False), taps)
+            raise UserError(f"{network.name} has no layers with features of photos: name another classifier.")
+        features = keras.Model(network.input, [*levels.values(), network.output])
+        self._features = compiled_inference(lambda photos: features(photos, training=False), features)
 
     def __call__(self, original: np.ndarray, others: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-        """Distances of the others from the original, (n,), and the classes named: the others', then the original's."""
+        """Distances of the others from the original, (n,), and the answers: the others', then the original's."""
         photos = np.stack([crop_square(photo, self.size) for photo in (*others, original)])
-        *levels, logits = self._look(photos.astype(np.float32))
+        *levels, logits = self._features(photos.astype(np.float32))
         distances = [
             np.square(unit[:-1] - unit[-1]).sum(-1).mean((1, 2))
             for unit in (x / (np.linalg.norm(x, axis=-1, keepdims=True) + 1e-9) for x in levels)

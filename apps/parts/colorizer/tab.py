@@ -7,6 +7,7 @@ import gradio as gr
 import numpy as np
 
 from apps import colorizer
+from apps.parts.colorizer import lab
 from apps.parts.colorizer.guided_filter import Hint
 from shared import tabs
 
@@ -15,7 +16,7 @@ TITLE, POSITION = "Colour", 50
 
 def show() -> None:
     """Lay out the tab."""
-    painter = tabs.load_once(colorizer.APP, lambda: colorizer.load(colorizer.Colorize())[0])
+    coloured = tabs.load_once(colorizer.APP, lambda: colorizer.load(colorizer.Colorize())[0])
     with gr.Row():
         with gr.Column():
             photo, sample = tabs.photo_input("camera")
@@ -31,7 +32,7 @@ def show() -> None:
         config = colorizer.Colorize(vividness=vividness)
         photo, size = tabs.read_photo(path)
         known = [hint_on(photo, size, line) for line in tabs.checked_text(hints, 2000).split()]
-        return colorizer.one_colour(photo), painter()(photo, config.vividness, known)
+        return lab.in_one_colour(photo), coloured()(photo, config.vividness, known)
 
     given = [photo, vividness, hints]
     gr.on([start.click, vividness.input, hints.submit], paint, given, before_after, api_name="colour", **tabs.LATEST)

@@ -6,7 +6,7 @@ import numpy as np
 
 from shared.console import loading
 from shared.data.datasets import open_images
-from shared.data.images import resize
+from shared.data.images import crop_square
 from shared.errors import UserError
 from shared.layers.diff_augment import UNIFORMS
 
@@ -22,14 +22,7 @@ def load_faces(data: str, split: str, crop: float) -> np.ndarray:
         split: "train", "validation", "test" or "all".
         crop: side of the square in the middle, as a share of the photo's shorter side.
     """
-
-    def middle(photo: np.ndarray) -> np.ndarray:
-        side = max(round(crop * min(photo.shape[:2])), 1)
-        top = (photo.shape[0] - side) // 2
-        left = (photo.shape[1] - side) // 2
-        return resize(photo[top : top + side, left : left + side], SIZE, SIZE)
-
-    faces = [middle(photo) for photo, _ in open_images(data, split)]
+    faces = [crop_square(photo, SIZE, crop) for photo, _ in open_images(data, split)]
     return np.array(faces, np.uint8).reshape(-1, SIZE, SIZE, 3)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from shared.console import say
-from shared.data.datasets import split_pictures
+from shared.data.datasets import split_photos
 from shared.data.images import image_files, iter_images, resize
 from shared.data.vocabulary import Words
 from shared.decoding.captioner import Caption
@@ -61,7 +61,7 @@ def read_captions(data: str | Path, *splits: str) -> list[list[CaptionedPhoto]]:
     for name in sorted(captions.keys() - present):
         faults["captioned photos that are not there"].append(name)
     found: dict[str, list[CaptionedPhoto]] = {split: [] for split in splits}
-    for name, root, path in split_pictures(folder):
+    for name, root, path in split_photos(folder):
         if chosen := {name, "all"} & set(splits):
             if path.name not in captions:
                 faults["photos without captions"].append(path.name)

@@ -98,6 +98,12 @@ def test_a_flat_folder(tmp_path):
     assert set(contents(open_images(tmp_path, "validation"))) == parts["validation"] - {(30, None)}
 
 
+def test_some_pictures_are_spread_evenly():
+    images = datasets.ImageSet((), 10, lambda: ((np.full((2, 2, 3), n, np.uint8), None) for n in range(10)))
+    for most, expected in ((4, [0, 3, 6, 9]), (0, list(range(10))), (99, list(range(10)))):
+        assert [int(image[0, 0, 0]) for image, _ in images.evenly(most)] == expected
+
+
 def test_a_folder_per_class(tmp_path):
     pictures(tmp_path, "dog/1.png", "cat/1.png", "cat/deep/2.png", "train/1.png")
     (tmp_path / "labels.csv").touch()
@@ -132,7 +138,7 @@ def test_broken_pictures_are_skipped_and_named(tmp_path, capsys):
 
 
 def test_folders_that_do_not_do(tmp_path):
-    assert "no pictures" in refused(open_images, tmp_path)
+    assert "no photos" in refused(open_images, tmp_path)
     assert "check its name" in refused(open_images, tmp_path / "gone")
     pictures(tmp_path, "1.png")
     assert "not 'rehearsal'" in refused(open_images, tmp_path, "rehearsal")
@@ -214,7 +220,7 @@ def test_tfds_images(toys):
     assert len(open_images("arcade_toy_images", "all")) == 8
     assert len(contents(open_images("arcade_toy_images", "train[:50%]"))) == 2
     assert "train" in refused(open_images, "arcade_toy_images", "rehearsal")
-    assert "no pictures" in refused(open_images, "arcade_toy_text")
+    assert "no photos" in refused(open_images, "arcade_toy_text")
     assert "no text" in refused(open_text, "arcade_toy_images")
 
 

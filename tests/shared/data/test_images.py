@@ -285,7 +285,7 @@ def test_missing_empty_folder_and_not_an_image(tmp_path):
     assert "There is no file" in refused(tmp_path / "empty.png" / "inside.png")
     assert "is empty" in refused(tmp_path / "empty.png")
     assert "is a folder" in refused(tmp_path)
-    assert "not a picture" in refused(tmp_path / "letter.png")
+    assert "not a photo" in refused(tmp_path / "letter.png")
     assert "There is no file" in refused(tmp_path / ("x" * 5000))
 
 
@@ -299,7 +299,7 @@ def test_a_pipe_does_not_block(tmp_path):
 def test_formats_that_start_programs_are_not_tried(tmp_path):
     path = tmp_path / "photo.jpg"
     path.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n%%EOF\n")
-    assert "not a picture" in refused(path)
+    assert "not a photo" in refused(path)
 
 
 def test_unreadable_file(tmp_path, monkeypatch):
@@ -437,7 +437,7 @@ def test_named_files(tmp_path):
     found = named_files([tmp_path / "c.anything", tmp_path / "a", tmp_path / "gone.png"])
     assert [path.name for path in found] == ["c.anything", "2.png", "1.jpg", "gone.png"]
     assert named_files([]) == []
-    with pytest.raises(UserError, match="empty has no pictures in it"):
+    with pytest.raises(UserError, match="empty has no photos in it"):
         named_files([tmp_path / "a", tmp_path / "empty"])
 
 
@@ -449,8 +449,8 @@ def test_load_each_goes_on_after_a_broken_file(tmp_path, capsys):
     found, photos, broken = load_each(files, longest=24)
     assert (found, broken) == (files[::2], [str(files[1])])
     assert [photo.shape for photo in photos] == [(24, 16, 3)] * 2, "a folder of large photos must fit in memory"
-    assert capsys.readouterr().err.count("broken.png is not a picture") == 1
-    with pytest.raises(UserError, match="broken.png is not a picture"):
+    assert capsys.readouterr().err.count("broken.png is not a photo") == 1
+    with pytest.raises(UserError, match="broken.png is not a photo"):
         load_each(files[1:2], longest=24)
     with pytest.raises(UserError, match="not one of these photos can be read"):
         load_each(files[1:2] * 2, longest=24)
@@ -464,7 +464,7 @@ def test_iter_images_skips_counts_and_names_broken_files(tmp_path, capsys):
     assert [path.name for path, _ in pairs] == ["0.png", "1.png", "2.png"]
     close(pairs[0][1], corners())
     said = capsys.readouterr().err
-    assert "Skipped 1 broken picture (" in said
+    assert "Skipped 1 broken photo (" in said
     assert "1b.png" in said
     assert "of 4 read" in said
 
@@ -476,7 +476,7 @@ def test_iter_images_names_a_few_of_many_and_reports_when_left_early(tmp_path, c
     for _ in iter_images(image_files(tmp_path)):
         break
     said = capsys.readouterr().err
-    assert "Skipped 8 broken pictures" in said
+    assert "Skipped 8 broken photos" in said
     assert "and 3 more" in said
 
 
@@ -484,7 +484,7 @@ def test_iter_images_says_nothing_when_all_is_well_and_raises_when_nothing_is(tm
     corners().save(tmp_path / "good.png")
     assert len(list(iter_images(image_files(tmp_path)))) == 1
     (tmp_path / "good.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match="Not one picture could be read"):
+    with pytest.raises(UserError, match="Not one photo could be read"):
         list(iter_images(image_files(tmp_path)))
     assert capsys.readouterr().err == ""
 

@@ -66,7 +66,7 @@ def test_a_data_set_tells_its_classes(monkeypatch):
 
 
 def test_what_is_not_there_is_a_sentence(tmp_path):
-    with pytest.raises(UserError, match="has no pictures in it"):
+    with pytest.raises(UserError, match="has no photos in it"):
         read(tmp_path)
     with pytest.raises(UserError, match="nowhere"):
         read(tmp_path / "nowhere")

@@ -31,8 +31,8 @@ def error(photo: np.ndarray, painted: np.ndarray) -> float:
 def test_colours_end_at_the_photos_edges():
     photo = halves(288, 384)
     L, ab = looked_at(photo, 36, 48)
-    joined = guided_filter.paint(photo, Chroma.along_edges(L, ab))
-    blurred = guided_filter.paint(
+    joined = guided_filter.apply_chroma(photo, Chroma.along_edges(L, ab))
+    blurred = guided_filter.apply_chroma(
         photo, Chroma(np.zeros((2, 36, 48), np.float32), np.moveaxis(ab, -1, 0).copy(), (36, 48))
     )
     assert error(photo, joined) < 0.7 * error(photo, blurred)
@@ -44,9 +44,9 @@ def test_only_what_the_photo_fills_counts():
     rng = np.random.default_rng(0)
     L, ab, photo = rng.uniform(0, 100, (24, 24)), rng.normal(0, 9, (24, 24, 2)), halves(40, 30)
     ab[20:], ab[:, 15:] = 99, 99
-    part = guided_filter.paint(photo, Chroma.along_edges(L, ab, (16.0, 12.0)))
+    part = guided_filter.apply_chroma(photo, Chroma.along_edges(L, ab, (16.0, 12.0)))
     ab[20:], ab[:, 15:] = -99, 0
-    np.testing.assert_array_equal(guided_filter.paint(photo, Chroma.along_edges(L, ab, (16.0, 12.0))), part)
+    np.testing.assert_array_equal(guided_filter.apply_chroma(photo, Chroma.along_edges(L, ab, (16.0, 12.0))), part)
 
 
 def test_even_chroma_stays_even_whatever_the_guide():
@@ -62,9 +62,9 @@ def test_strips_do_not_show(monkeypatch, shape):
     rng = np.random.default_rng(0)
     photo = rng.integers(0, 256, (*shape, 3), np.uint8)
     lines = Chroma.along_edges(rng.uniform(0, 100, (24, 24)), rng.normal(0, 30, (24, 24, 2)))
-    whole = guided_filter.paint(photo, lines)
+    whole = guided_filter.apply_chroma(photo, lines)
     monkeypatch.setattr(guided_filter, "STRIP", 5 * shape[1])
-    assert np.abs(guided_filter.paint(photo, lines).astype(int) - whole).max() <= 1
+    assert np.abs(guided_filter.apply_chroma(photo, lines).astype(int) - whole).max() <= 1
 
 
 def test_gain_multiplies_the_chroma():
@@ -122,5 +122,5 @@ def test_hints_are_read():
         with pytest.raises(UserError, match="is not x,y,#rrggbb"):
             Hint.parse(text, photo)
     for text in ("30,0,#ffffff", "0,20,#ffffff", "-1,0,#ffffff"):
-        with pytest.raises(UserError, match="off the picture, which is 30 x 20"):
+        with pytest.raises(UserError, match="outside the photo, which is 30 x 20"):
             Hint.parse(text, photo)

@@ -23,20 +23,14 @@ def test_packing_costs_next_to_nothing():
 
 def test_grey_photos_are_left_out_and_counted(capsys):
     grey = np.full((30, 20, 3), 99, np.uint8)
-    packed = lab_photos.read([image_set(photo(0), grey), image_set(photo(1, 10, 40))], side=16)
+    packed = lab_photos.load_packed([image_set(photo(0), grey), image_set(photo(1, 10, 40))], side=16)
     assert (packed.shape, packed.dtype) == ((2, 16, 16, 3), np.uint8)
     assert "2 colour photos; 1 grey ones are left out." in capsys.readouterr().err
 
 
-def test_some_are_spread_evenly():
-    source = image_set(*(np.full((2, 2, 3), n, np.uint8) for n in range(10)))
-    for most, expected in ((4, [0, 3, 6, 9]), (0, list(range(10))), (99, list(range(10)))):
-        assert [int(rgb[0, 0, 0]) for rgb, _ in lab_photos.some(source, most)] == expected
-
-
 def test_pairs_are_lightness_and_smaller_chroma():
     rgb = np.repeat(np.repeat(photo(0, 4, 4), 8, 0), 8, 1)
-    L, ab = lab_photos.pairs([lab_photos.pack(rgb)] * 3, size=32, stride=4)
+    L, ab = lab_photos.inputs_and_targets([lab_photos.pack(rgb)] * 3, size=32, stride=4)
     assert (L.shape, ab.shape, L.dtype, ab.dtype) == ((3, 32, 32, 1), (3, 8, 8, 2), np.float32, np.float32)
     np.testing.assert_allclose(L[1, ..., 0], lab.lightness(rgb), atol=0.3)
     np.testing.assert_allclose(ab[:, 0, 0], np.tile([plane[0, 0] for plane in lab.from_rgb(rgb)[1]], (3, 1)), atol=15)

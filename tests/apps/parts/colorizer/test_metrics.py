@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from apps.parts.colorizer import lab, metrics
-from apps.parts.colorizer.metrics import Curve, FeatureJudge, Table, Tally
+from apps.parts.colorizer.metrics import Comparison, Table, Tally, VividnessCurve
 from shared.errors import UserError
 from shared.training.runtime import import_keras
 
@@ -78,19 +78,19 @@ def test_smoothing_keeps_a_distribution_and_its_place():
 
 
 def test_curve_reads_between_its_points():
-    curve, original = Curve(), photo()
+    curve, original = VividnessCurve(), photo()
     L, (a, b) = lab.from_rgb(original)
     curve.add(original, {gain: lab.to_rgb(L, (a * gain, b * gain)) for gain in (0.0, 0.4, 0.8)})
     levels, shares = curve.means()
     assert shares[0] < 3
     assert list(shares) == sorted(shares)
     assert list(levels) == sorted(levels)
-    assert curve.at(shares[1]) == pytest.approx(levels[1])
-    assert levels[1] < curve.at((shares[1] + shares[2]) / 2) < levels[2]
-    assert curve.at(shares[2] + 1) is None
+    assert curve.psnr_at(shares[1]) == pytest.approx(levels[1])
+    assert levels[1] < curve.psnr_at((shares[1] + shares[2]) / 2) < levels[2]
+    assert curve.psnr_at(shares[2] + 1) is None
 
 
-def test_table_without_a_judge():
+def test_table_without_a_classifier():
     table = Table(CENTRES)
     for n in range(3):
         table.add(photo(n), {"grey": grey(photo(n))})
@@ -100,24 +100,24 @@ def test_table_without_a_judge():
     assert float(lines[2].split()[-1]) == 100
 
 
-def test_judge_measures_features_and_names(tmp_path):
+def test_comparison_measures_features_and_gives_answers(tmp_path):
     keras = import_keras()
     keras.utils.set_random_seed(1)
     pixels = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(4, 3, strides=2, activation="relu")(keras.layers.Rescaling(1 / 255)(pixels))
     y = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
-    judge = FeatureJudge(keras.Model(pixels, y), ["n1", "n2", "n3"])
+    comparison = Comparison(keras.Model(pixels, y), ["n1", "n2", "n3"])
     original = photo()[:, 2:18]
-    distances, named = judge(original, [grey(original), original])
+    distances, answers = comparison(original, [grey(original), original])
     assert distances.shape == (2,)
     assert distances[0] > 0.001
     assert distances[1] == pytest.approx(0, abs=1e-6)
-    assert named.shape == (3,)
-    assert named[1] == named[2]
+    assert answers.shape == (3,)
+    assert answers[1] == answers[2]
     features = keras.Model(pixels, x)(np.stack([grey(original), original]).astype("float32"))
     unit = np.asarray(features) / (np.linalg.norm(np.asarray(features), axis=-1, keepdims=True) + 1e-9)
     expected = np.square(unit[0] - unit[1]).sum(-1).mean()
     assert distances[0] == pytest.approx(expected, rel=1e-3)
     flat = keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Flatten(), keras.layers.Dense(3)])
-    with pytest.raises(UserError, match="shows no features"):
-        FeatureJudge(flat, ["n1", "n2", "n3"])
+    with pytest.raises(UserError, match="has no layers with features"):
+        Comparison(flat, ["n1", "n2", "n3"])
