@@ -63,7 +63,7 @@ def test_the_loss_is_as_exact_in_mixed_precision(monkeypatch):
     monkeypatch.setattr(app, "encoder", MOBILENET)
     bins = app.ColourBins.of(np.zeros((1, 2)), 0.5, 0.2)
     with app.devices.setup(None, "mixed_bfloat16"):
-        network = app.colour_network(bins.start, pretrained=False)
+        network = app.colour_network(bins.first_logits, pretrained=False)
         loss = bins.loss(np.zeros((1, 8, 8, 2), np.float32), network(np.zeros((1, 32, 32, 1), np.float32)))
     assert network.compute_dtype == "bfloat16"
     assert np.asarray(loss).dtype == np.float32
