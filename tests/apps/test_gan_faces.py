@@ -1,7 +1,8 @@
-"""The faces: their networks and update, training that learns, stops and goes on, the demo, the card's numbers."""
+"""The faces: their networks and update, the training, the demo, the card's numbers."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from pathlib import Path
@@ -22,8 +23,6 @@ from tests.apps.command import Command, records, scores
 from tests.apps.toys.gan_faces import draw_face
 from tests.parity_worker import data
 
-ROOT = Path(__file__).parents[2]
-
 COMMAND = Command("gan_faces")
 main, text_of, sentence = COMMAND.main, COMMAND.text_of, COMMAND.sentence
 pytestmark = pytest.mark.usefixtures("elsewhere")
@@ -37,14 +36,13 @@ def photos(run) -> Path:
 
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory) -> Path:
-    """A stand-in for the box's photo_classifier: RGB 0..255 (batch, 16, 16, 3) -> logits."""
+    """A stand-in for the shipped photo_classifier: RGB 0..255 (batch, 16, 16, 3) -> logits."""
     keras = import_keras()
     folder = tmp_path_factory.mktemp("models") / "photo_classifier"
     x = pixels = keras.Input((16, 16, 3))
     x = keras.layers.Conv2D(12, 5, strides=2, activation="relu")(keras.layers.Rescaling(1 / 127.5, -1.0)(x))
-    saved_models.save(
-        keras.Model(pixels, keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))), folder, {"classes": 10}
-    )
+    logits = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
+    saved_models.save(keras.Model(pixels, logits), folder, {"classes": 10})
     return folder
 
 
@@ -223,7 +221,7 @@ def test_a_run_keeps_the_best_and_leaves_a_film(trained):
 
 
 def test_init_starts_the_generator_from_a_model(trained):
-    network, _ = app.load(trained)
+    network, _ = load_generator(trained)
     generator, *_ = app.adversaries(app.Train(width=2, critic_width=2, latent=6, init=trained))
     for ours, theirs in zip(generator.get_weights(), network.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
@@ -275,21 +273,14 @@ def test_evaluate_gives_every_number(trained, photos, classifier, capsys, monkey
     assert err.count("No FID and KID") == 1
     lines = out.splitlines()
     assert lines[0].split() == ["FD-photo_classifier", "KD-photo_classifier"]
-    training, test = (
-        f"{len(load_faces(str(photos), split, 0.72))} {name} faces"
-        for split, name in (("train", "training"), ("test", "test"))
-    )
-    sets = (
-        f"200 generated faces and {training}",
-        f"200 generated faces and {test}",
-        f"{training} and {test}",
-    )
-    for line, start in zip(lines[1:4], sets, strict=True):
-        assert line.startswith(start)
+    training, test = (load_faces(str(photos), split, 0.72) for split in ("train", "test"))
+    names = "200 generated faces", f"{len(training)} training faces", f"{len(test)} test faces"
+    for line, (one, other) in zip(lines[1:4], itertools.combinations(names, 2), strict=True):
+        assert line.startswith(f"{one} and {other}")
     network, _ = load_generator(trained)
     features = distances.classifier_features(classifier)
     generated = features(sampler(network)(np.random.default_rng(1).standard_normal((200, 6))))
-    real = features(load_faces(str(photos), "train", 0.72))
+    real = features(training)
     frechet, kernel = (float(x) for x in re.search(r"training faces +([\d.]+) +(-?[\d.]+) \+-", lines[1]).groups())
     assert frechet == pytest.approx(distances.frechet(generated, real), abs=1e-3)
     assert kernel == pytest.approx(distances.kernel_distance(generated, real)[0], abs=1e-5)
@@ -302,7 +293,7 @@ def test_evaluate_gives_every_number(trained, photos, classifier, capsys, monkey
             assert sheet.size == (cells[0] * 66 + 2, cells[1] * 66 + 2)
 
 
-def test_without_a_classifier_in_the_box(monkeypatch, tmp_path, photos, trained, capsys):
+def test_evaluate_without_a_classifier(monkeypatch, tmp_path, photos, trained, capsys):
     monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
     said = sentence(capsys, "evaluate", "--model", trained, "--data", photos)
     assert "there is no model photo_classifier." in said

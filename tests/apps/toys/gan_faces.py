@@ -1,4 +1,4 @@
-"""Faces that a child would draw; too little is painted, and by no classifier judged."""
+"""Faces that a child would draw, and few generated ones, validated without a classifier."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def photos(folder: Path) -> list:
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(saved_models, "MODELS", Path("no_box"))
+    patch.setattr(saved_models, "MODELS", Path("nowhere"))
     patch.setattr(gan_faces, "VALIDATION_SAMPLES", 100)
 
 
