@@ -490,7 +490,7 @@ def test_all_choose_among_the_same_classes_and_all_photos_count(tmp_path, traine
 def test_a_comparison_with_a_network_of_other_classes(trained, data, capsys):
     words = ["evaluate", "--models", trained, "--data", data / "train", "--classes-of", app.UNDEFENDED]
     assert main(*map(str, words)) == 2
-    assert "robust has no class n01440764" in capsys.readouterr().err
+    assert "run has no class n01440764" in capsys.readouterr().err
     saved_models.save(build(tiny(32, 6)), Path("nameless"), {})
     said = sentence(capsys, "evaluate", "--data", data / "train", "--classes-of", "nameless")
     assert "the classes of nameless have no ImageNet names" in said

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from apps import image_captioner as app
 from apps.parts.image_captioner.captions import read_captions, read_photos
@@ -17,94 +16,24 @@ from shared.data.images import load_image, sample_photos
 from shared.decoding.captioner import load_captioner
 from shared.layers.mobilenet import freeze_lower_blocks
 from shared.training.runtime import import_keras
-from tests.apps.command import Command
-from tests.scenarios.image_captioner import tiny_encoder, tiny_network
+from tests.apps.command import Command, scores
+from tests.apps.toys.image_captioner import COLOURS, TOY, photo, save
+from tests.scenarios.image_captioner import tiny_network
 
 ROOT = Path(__file__).parents[2]
-TINY = ["--size", 32, "--units", 16, "--heads", 2, "--hidden", 32, "--longest", 10, "--least", 1, "--batch", 8]
-TINY += ["--dropout", 0, "--learning-rate", 0.02, "--average", 0.1, "--held-out", 8, "--precision", "float32"]
-SHORT = ["--epochs", 3, "--whole-epochs", 2]
 MOBILENET = app.photo_encoder
-COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
+
+TINY = [*TOY.train.split(), "--epochs", "1", "--whole-epochs", "0"]
 
 COMMAND = Command("image_captioner")
 main, sentence = COMMAND.main, COMMAND.sentence
-
-
-def records(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def scores(folder: Path) -> list[float]:
-    return [record["cider"] for record in records(folder) if "cider" in record]
-
-
-def photo(colour: str, large: bool, seed: int) -> np.ndarray:
-    """A large or a small square of a colour on grey, uint8 (32, 40, 3)."""
-    picture = np.full((32, 40, 3), 128.0) + np.random.default_rng(seed).normal(0, 4, (32, 40, 3))
-    side = 24 if large else 8
-    picture[16 - side // 2 : 16 + side // 2, 20 - side // 2 : 20 + side // 2] = COLOURS[colour]
-    return picture.clip(0, 255).astype(np.uint8)
-
-
-def save(path: Path, picture: np.ndarray) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
-    return path
-
-
-def told(colour: str, large: bool) -> list[str]:
-    size = "large" if large else "small"
-    return [
-        f"A {size} {colour} square .",
-        f"One {size} square , {colour} , on grey .",
-        f'The "{colour}" square is {size}',
-    ]
-
-
-@pytest.fixture(autouse=True)
-def elsewhere(tmp_path, monkeypatch):
-    """Outputs go to the current directory: let that not be the repository. The encoder is a tiny one."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app, "photo_encoder", tiny_encoder)
+pytestmark = pytest.mark.usefixtures("shrunk")
 
 
 @pytest.fixture(scope="module")
-def album(tmp_path_factory) -> Path:
-    """Flickr8k's form: squares with their captions, some of which are not as they should be."""
-    folder, rng = tmp_path_factory.mktemp("album"), np.random.default_rng(0)
-    lines, lists = ["image,caption"], {"train": [], "dev": [], "test": []}
-    for n in range(64):
-        name, colour, large = f"{n:02}.png", str(rng.choice(list(COLOURS))), bool(rng.integers(2))
-        save(folder / "Images" / name, photo(colour, large, n))
-        lines += [f'{name},"{text.replace(chr(34), chr(34) * 2)}"' for text in told(colour, large)]
-        lists["train" if n < 40 else "dev" if n < 52 else "test"].append(name)
-    (folder / "Images" / "39.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    lines += ["gone.png,It is not there .", "01.png, ."]
-    (folder / "captions.txt").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    for name, names in lists.items():
-        (folder / f"Flickr_8k.{name}Images.txt").write_text("\n".join(names) + "\n", encoding="utf-8")
-    return folder
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory, album) -> Path:
-    """The folder of a run that has learned some of it, in both stages."""
-    run = tmp_path_factory.mktemp("runs") / "trained"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "photo_encoder", tiny_encoder)
-        assert main("train", "--data", album, "--run", run, *TINY, "--epochs", 12, "--whole-epochs", 2) == 0
-    return run
-
-
-@pytest.fixture(scope="module")
-def straight(tmp_path_factory, album) -> Path:
-    """The folder of a short run that nothing interrupted."""
-    run = tmp_path_factory.mktemp("runs") / "straight"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(app, "photo_encoder", tiny_encoder)
-        assert main("train", "--data", album, "--run", run, *TINY, *SHORT) == 0
-    return run
+def album(run) -> Path:
+    """The photos with captions that it learned from."""
+    return run.data
 
 
 # ---------------------------------------------------------------------------------------------------------- network
@@ -186,15 +115,14 @@ def test_both_backends_write_and_train_the_same(results):
 
 
 def test_a_run_learns_to_say_what_is_there(trained, album):
-    assert len(scores(trained)) == 12
-    assert len(scores(trained / "whole")) == 2
-    best = max(scores(trained) + scores(trained / "whole"))
+    assert len(scores(trained, "cider")) == 12
+    assert len(scores(trained / "whole", "cider")) == 2
+    best = max(scores(trained, "cider") + scores(trained / "whole", "cider"))
     assert best > 150
     record = json.loads((trained / "config.json").read_text(encoding="utf-8"))
     assert record["cider"] == pytest.approx(best, rel=1e-4)
     assert "square" in record["vocabulary"]
     assert not (trained / "features.npy").exists(), "700 MB of Flickr8k's are not left behind"
-    assert (trained / "curve.png").is_file()
     captioner = load_captioner(trained)
     photos, found = read_photos(read_captions(album, "test")[0], captioner.size)
     said = [best.text for best, *_ in captioner.write(captioner.encode(photos), beams=3)]
@@ -207,52 +135,19 @@ def test_a_run_learns_to_say_what_is_there(trained, album):
     assert np.mean(right) > 0.7, said
 
 
-def test_plain_keras_loads_the_model(trained):
-    keras = import_keras()
-    model = keras.saving.load_model(trained / "model.keras", safe_mode=True)
-    pixels = np.zeros((2, 32, 32, 3), np.uint8)
-    logits = np.asarray(model([pixels, np.ones((2, 1), np.int32)]))
-    words = len(json.loads((trained / "config.json").read_text(encoding="utf-8"))["vocabulary"]) + 4
-    assert logits.shape == (2, 1, words)
-
-
-def test_what_is_wrong_with_the_data_is_told(album, capsys):
-    assert main("train", "--data", album, "--run", "run", *TINY, "--epochs", 1, "--whole-epochs", 0) == 0
-    out, err = capsys.readouterr()
-    assert "1 captioned photos that are not there (gone.png)" in err
-    assert "1 empty captions (line 195)" in err
-    assert "Skipped 1 broken photo" in err
-    assert "39 photos to learn from" in err
-    assert "Best CIDEr, greedy, on photos held out" in out
-
-
-@pytest.mark.parametrize(("validation", "folder"), [(2, ""), (4, "whole")])  # there are three of the first stage
-def test_resuming_equals_no_interruption(album, straight, tmp_path, monkeypatch, validation, folder):
-    calls, real = [], app.metrics.Cider.mean
-
-    def interrupted(*arguments):
-        calls.append(1)
-        if len(calls) == validation:
-            raise KeyboardInterrupt
-        return real(*arguments)
-
-    monkeypatch.setattr(app.metrics.Cider, "mean", interrupted)
-    assert main("train", "--data", album, "--run", "parts", *TINY, *SHORT) == 130
-    monkeypatch.setattr(app.metrics.Cider, "mean", real)
-    assert main("train", "--resume", "--run", "parts") == 0
-    ways = [run / folder for run in (straight, tmp_path / "parts")]
-    last = [max((way / "checkpoints").iterdir()) / "arrays.npz" for way in ways]
-    with np.load(last[0]) as one, np.load(last[1]) as other:
-        for name in one:
-            np.testing.assert_array_equal(one[name], other[name], err_msg=name)
-    assert scores(ways[0]) == scores(ways[1])
+def test_what_is_wrong_with_the_data_is_told(run):
+    assert "1 captioned photos that are not there (gone.png)" in run.err
+    assert "1 empty captions (line 195)" in run.err
+    assert "Skipped 1 broken photo" in run.err
+    assert "39 photos to learn from" in run.err
+    assert "Best CIDEr, greedy, on photos held out" in run.out
 
 
 def test_init_goes_on_from_a_model(album, trained, tmp_path, capsys):
-    words = ["train", "--data", album, *TINY, "--run", "more", "--init", trained, "--epochs", 1, "--whole-epochs", 0]
+    words = ["train", "--data", album, *TINY, "--run", "more", "--init", trained]
     assert main(*words, "--learning-rate", 1e-9) == 0
-    best = max(scores(trained) + scores(trained / "whole"))
-    assert scores(tmp_path / "more")[0] == pytest.approx(best, rel=0.1)  # float16
+    best = max(scores(trained, "cider") + scores(trained / "whole", "cider"))
+    assert scores(tmp_path / "more", "cider")[0] == pytest.approx(best, rel=0.1)  # float16
     assert main(*words, "--run", "other", "--least", 60) == 2
     assert "knows other words than" in capsys.readouterr().err
 
@@ -348,8 +243,6 @@ def test_a_folder_with_a_broken_photo_does_the_rest(trained, tmp_path, capsys):
         ("nowhere.jpg", "no file nowhere.jpg"),
         ("torn.jpg", "torn.jpg is damaged|torn.jpg is not a photo"),
         ("empty", "empty has no photos in it"),
-        ("one.png --model nowhere", "there is no model nowhere"),
-        ("one.png --model empty", "empty holds no model.keras"),
         ("evaluate --data nowhere", "there is no folder nowhere"),
         ("evaluate --data empty", "empty holds neither captions.txt"),
         ("evaluate --data flickr --split dev", "no photos with captions in its dev split"),
@@ -357,7 +250,6 @@ def test_a_folder_with_a_broken_photo_does_the_rest(trained, tmp_path, capsys):
         ("train --data empty", "empty holds neither captions.txt"),
         ("train --data flickr", "flickr has fewer photos than a batch of 32"),
         ("train --data flickr --units 10 --heads 4", "--units is 10, and must be a multiple of --heads, 4"),
-        ("train --resume --run nowhere", "nowhere holds no run to go on with"),
     ],
 )
 def test_a_wrong_input_is_one_sentence_at_once(tmp_path, capsys, no_long_work, words, said):
@@ -382,24 +274,11 @@ def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
     assert "with its vocabulary in config.json" in sentence(capsys, "one.png", "--model", "alone.keras")
 
 
-def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
-    monkeypatch.setattr(saved_models, "MODELS", tmp_path / "nowhere")
-    assert "train one with `python apps/image_captioner.py train`" in sentence(capsys)
-
-
 # ------------------------------------------------------------------------------------------------- the shipped model
 
 
-@pytest.fixture
-def shipped() -> Path:
-    path = saved_models.MODELS / "image_captioner"
-    if not (path / "model.keras").is_file():
-        pytest.skip("the model is not in the box yet")
-    return path
-
-
-def test_the_shipped_model_is_small_and_knows_a_cat_from_a_rocket(shipped):
-    assert (shipped / "model.keras").stat().st_size <= 10 * 2**20
+def test_the_shipped_model_is_small_and_knows_a_cat_from_a_rocket():
+    assert (saved_models.MODELS / app.APP / "model.keras").stat().st_size <= 10 * 2**20
     captioner = load_captioner()
     seen = captioner.encode(np.stack([captioner.resized(load_image(path)) for path in sample_photos()]))
     said = {path.stem: found[0].text for path, found in zip(sample_photos(), captioner.write(seen), strict=True)}

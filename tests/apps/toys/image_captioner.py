@@ -56,7 +56,7 @@ def album(folder: Path) -> list:
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(image_captioner, "encoder", tiny_encoder)
+    patch.setattr(image_captioner, "photo_encoder", tiny_encoder)
 
 
 TOY = Toy(
