@@ -148,7 +148,11 @@ def char_model(symbols: int, config: Train, batch: int | None = None) -> keras.M
             x = layers.LSTM(config.units, return_sequences=True)(x)
         else:
             x = layers.SpatialDropout1D(config.dropout if n else config.dropout / 4)(x)
-            rules: dict[str, Any] = {"weight_dropout": config.weight_dropout, "forget": config.forget, "seed": config.seed}
+            rules: dict[str, Any] = {
+                "weight_dropout": config.weight_dropout,
+                "forget": config.forget,
+                "seed": config.seed,
+            }
             x = WeightDropLSTM(config.units, **rules, return_sequences=True, stateful=True)(x)
     if batch is not None:
         x = layers.SpatialDropout1D(config.dropout)(x)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -380,7 +381,7 @@ def play(config: Play) -> None:
     """Play, choose the best game, and film it in colour with the network's Q-values beside it."""
     path = output_path(config.output, APP, f"{config.game}.webp")
     Film(path, fps=STEPS_PER_SECOND)  # a wrong ending is refused before the game, not after it
-    with Window(config.game, config.watch) as window:
+    with Window(config.game) if config.watch else nullcontext() as window:
         policy = policy_of(load_network(config.game, config.model))
         games = []
         for seed in range(config.seed, config.seed + config.episodes):
@@ -389,7 +390,7 @@ def play(config: Play) -> None:
             games.append(game)
         print_published(config.game)
         best = max(games, key=lambda game: game.score)
-        speed = film_game(best, path, window.show)
+        speed = film_game(best, path, window.show if window else None)
     print(f"Film of the game of seed {best.seed}, at {speed} times its speed: {path}")
     print(f"Try next: python apps/{APP}.py --game space_invaders, or: python apps/{APP}.py train --quick")
 

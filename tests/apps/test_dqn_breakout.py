@@ -384,6 +384,7 @@ def test_what_is_saved_is_an_average_over_agent_steps(tmp_path, shrunk, average,
 
 
 def test_play_films_the_best_of_some_games(tmp_path, capsys, models, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tkinter", None)  # without --watch nobody needs it
     words = ["--model", models / "serves", "--sticky", 0.25, "--epsilon", 0.3, "--episodes"]
     assert main(*words, 2) == 0
     said = capsys.readouterr().out

@@ -14,18 +14,17 @@ from shared.errors import UserError
 
 
 class Window:
-    """A context manager; `show` does nothing if `wanted` is false, or after the user has closed the window.
+    """A context manager; `show` does nothing after the user has closed the window.
 
     Args:
         title: in the window's frame.
-        wanted: whether to open one at all.
 
     Raises:
-        UserError: a window is wanted, and there is no display or no Tk.
+        UserError: there is no display or no Tk.
     """
 
-    def __init__(self, title: str, wanted: bool = True) -> None:
-        self._root: Any = _open(title) if wanted else None
+    def __init__(self, title: str) -> None:
+        self._root: Any = _open(title)
         self._due_s = time.monotonic()
 
     def __enter__(self) -> Window:

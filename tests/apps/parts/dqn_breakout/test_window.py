@@ -52,14 +52,6 @@ def fake_tk(monkeypatch, root: Root) -> None:
     monkeypatch.setattr(window, "_open", lambda title: root)
 
 
-def test_a_window_nobody_wants_needs_no_tk(monkeypatch):
-    monkeypatch.setitem(sys.modules, "tkinter", None)  # importing it fails
-    with Window("game", wanted=False) as window:
-        start_s = time.monotonic()
-        window.show(FRAME, 10.0)
-        assert time.monotonic() - start_s < 5, "and it does not wait"
-
-
 def test_no_tk_is_one_sentence(monkeypatch):
     monkeypatch.setitem(sys.modules, "tkinter", None)
     with pytest.raises(UserError, match=r"--watch needs Tk, and this Python has none.*; without --watch"):
