@@ -89,8 +89,7 @@ def _recurrence(driven, recurrent, first_hidden, first_carry):
 
     def step(state, driven_t):
         hidden, carry, _ = state
-        i, f, g, o = _gates(driven_t + ops.matmul(hidden, recurrent))
-        i, f, g, o = ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
+        i, f, g, o = _activated(driven_t + ops.matmul(hidden, recurrent))
         carry = f * carry + i * g
         new = [ops.cast(o * ops.tanh(carry), kind), carry, ops.cast(ops.concatenate([i, f, g, o], axis=-1), kind)]
         return new, new  # on TensorFlow, what a scan stacks has the form of what it carries
@@ -121,6 +120,12 @@ def _recurrence(driven, recurrent, first_hidden, first_carry):
         return d_driven, d_recurrent, d_hidden, ops.cast(d_carry, kind)
 
     return (hiddens, hidden, ops.cast(carry, kind)), gradient
+
+
+def _activated(sums):
+    """The input, forget, cell and output gates (B, H) each, of their weighted sums (B, 4H)."""
+    i, f, g, o = _gates(sums)
+    return ops.sigmoid(i), ops.sigmoid(f), ops.tanh(g), ops.sigmoid(o)
 
 
 def _gates(joined):
