@@ -275,7 +275,7 @@ def fit(config: Train, photos: np.ndarray, held_out: np.ndarray, network: keras.
         layer.trainable = config.from_scratch or not isinstance(layer, keras.layers.BatchNormalization)
     copy = keras.models.clone_model(network)  # `fit` on JAX takes the variables of its own network away meanwhile
     network.compile(optimizer, method.loss)
-    crops = {"batch": config.batch, "size": config.size, "stride": STRIDE, "scale": config.scale, "seed": config.seed}
+    crops = {"batch": config.batch, "size": config.size, "stride": STRIDE, "seed": config.seed}
     losses = compile_step(lambda L, ab: method.loss(ab, copy(L, training=False)), copy)
     colorizer = PhotoColorizer(copy, method.chroma, config.size)
     shown = [lab_photos.unpack(photo) for photo in held_out[:8]]
@@ -292,7 +292,7 @@ def fit(config: Train, photos: np.ndarray, held_out: np.ndarray, network: keras.
     def save_best(epoch: int, loss: float) -> None:
         saved_models.save(copy, config.run, asdict(config) | {"epoch": epoch, "val_loss": loss} | method.record())
 
-    batches = partial(lab_photos.batches, photos, **crops)
+    batches = partial(lab_photos.batches, photos, **crops, scale=config.scale)
     return fit_loop.fit(
         network, batches, validate, save_best, config.run, epochs=config.epochs, steps=steps, resume=config.resume
     )
