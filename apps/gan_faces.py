@@ -199,7 +199,7 @@ def critic_update(config: Train, d: keras.Model, optimizer: Any, penalise: bool)
         def critic_loss():
             if penalise:
                 (_, scores), gradients = input_gradient(summed_scores, both)
-                penalty = 2 * ops.mean(ops.sum(ops.square(gradients), axis=(1, 2, 3)))  # R1 + R2: means of halves
+                penalty = 2 * ops.mean(ops.sum(ops.square(gradients), axis=(1, 2, 3)))  # R1 + R2, a mean over each half
             else:
                 scores, penalty = d(both, training=True), 0.0
             real_scores, fake_scores = ops.split(scores, 2)
