@@ -1,4 +1,4 @@
-"""A few games, a small network, and evaluations that are cut off, because an untrained network plays on and on."""
+"""A few games, and evaluations that are cut off, because an untrained network plays on and on."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from apps import dqn_breakout
 from apps.parts.dqn_breakout import report
 from shared.atari.recording import record_game
 from shared.atari.scores import protocol_scores
-from shared.training.runtime import import_keras
 from tests.apps.toy import Toy
 
 
@@ -25,16 +24,7 @@ def no_data(folder: Path) -> list:
     return []
 
 
-def small_network(actions: int):
-    """From pixels to Q-values in one layer: there is little to compile."""
-    keras = import_keras()
-    frames = keras.Input((84, 84, 4), dtype="uint8")
-    x = keras.layers.AveragePooling2D(12)(keras.layers.Rescaling(1 / 255)(frames))
-    return keras.Model(frames, keras.layers.Dense(actions, dtype="float32")(keras.layers.Flatten()(x)))
-
-
 def shrink(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(dqn_breakout, "q_network", small_network)
     patch.setattr(report, "protocol_scores", short_scores)
     patch.setattr(dqn_breakout, "record_game", partial(record_game, max_steps=60))
 
