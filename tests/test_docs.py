@@ -89,6 +89,6 @@ def test_the_names_that_contributing_lists_are_in_shared():
 
 
 def test_every_app_has_a_page_and_every_page_is_in_the_list():
-    assert [page.stem for page in PAGES] == [app.stem for app in sorted(ROOT.glob("apps/*.py"))]
+    assert [page.stem for page in PAGES] == [app.stem for app in sorted(ROOT.glob("apps/[!_]*.py"))]
     listed = re.findall(r"\((\w+\.md)\)", (ROOT / "docs/README.md").read_text(encoding="utf-8"))
     assert sorted(listed) == [page.name for page in PAGES]
