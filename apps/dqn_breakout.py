@@ -46,7 +46,7 @@ from shared.files import output_path
 from shared.settings import Range, Settings, Training
 from shared.training import custom_loop, devices
 from shared.training.inference import compiled_inference
-from shared.training.optimizers import averaged
+from shared.training.optimizers import adam, averaged
 
 if TYPE_CHECKING:
     import keras
@@ -195,11 +195,9 @@ def q_update(network: keras.Model, optimizer: Any) -> Callable[..., Any]:
 
 def averaging_adam(config: Train) -> keras.optimizers.Optimizer:
     """Adam with a moving average of the weights, which scores far above the weights of any one moment."""
-    from shared.training.adam import Adam
-
     samples_a_step = config.epochs if config.algorithm == "pqn" else config.replay_ratio
     updates = config.average * samples_a_step / config.batch
-    return Adam(epsilon=1e-5, global_clipnorm=10.0, use_ema=True, ema_momentum=max(1 - 1 / updates, 0.0))
+    return adam(averaged_over=updates, epsilon=1e-5, global_clipnorm=10.0)
 
 
 def anneal(config: Train, optimizer: Any, steps: int) -> float:

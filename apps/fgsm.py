@@ -302,7 +302,7 @@ def sweep(config: Attack) -> None:
     path = lossless(config.output, "sweep.png")
     began_s = time.perf_counter()
     curves: dict[str, Curve] = {}
-    defended = [DEFENDED] if saved_models.in_box(DEFENDED) and config.model != DEFENDED else []
+    defended = [DEFENDED] if saved_models.is_shipped(DEFENDED) and config.model != DEFENDED else []
     for name in (config.model, *defended):
         classifier = find_classifier(name, BATCH, TRAINED_BY)
         photos = open_photos(str(config.sweep), config.photos, classifier)

@@ -42,7 +42,7 @@ from shared.layers.diff_augment import Policy, augment
 from shared.layers.residual import residual
 from shared.settings import Range, Seed, Settings, Training
 from shared.training import custom_loop, devices
-from shared.training.optimizers import averaged
+from shared.training.optimizers import adam, averaged
 
 if TYPE_CHECKING:
     import keras
@@ -263,15 +263,12 @@ def falling(start: float, config: Train) -> Callable:
 
 def adversaries(config: Train) -> tuple[keras.Model, keras.Model, keras.Optimizer, keras.Optimizer]:
     """Generator, critic and their optimizers, built; the generator's optimizer averages its weights."""
-    import keras
-
     g, d = generator(config), critic(config)
     if config.init and not config.resume:
         saved_models.start_from(g, config.init)
     rate = falling(config.learning_rate, config)
-    momentum = max(1 - config.batch / (config.average * config.images), 0.0)
-    g_opt = keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99, use_ema=True, ema_momentum=momentum)
-    d_opt = keras.optimizers.Adam(rate, beta_1=0.0, beta_2=0.99)
+    g_opt = adam(rate, config.average * config.images / config.batch, beta_1=0.0, beta_2=0.99)
+    d_opt = adam(rate, beta_1=0.0, beta_2=0.99)
     g_opt.build(g.trainable_variables)
     d_opt.build(d.trainable_variables)
     return g, d, g_opt, d_opt

@@ -96,7 +96,7 @@ def compare(config: Compare) -> None:
     if config.model or (saved_models.MODELS / app.APP).is_dir():
         network, _ = app.load(config.model)
     else:
-        say("No model in the box: random weights of the same size.")
+        say("No shipped model: random weights of the same size.")
         network = app.char_model(65, app.Train())
     writer, rng = Writer(network), np.random.default_rng(1)
     rows: dict[str, tuple[Callable[[int], Any], int]] = {

@@ -5,8 +5,8 @@
 Two rows, each in a fresh process, one after the other, each with the same minutes of training, batch, window and number
 of parameters on the same text (its first nine tenths): the app's network with its recipe, and the model and the loop of
 the TensorFlow tutorial "Text generation with an RNN" (Embedding 256, GRU 1024, Dense; windows of 100 shuffled; Adam;
-`model.fit`), which everybody starts from. Both are judged by the same code: nats per character on the last tenth, in
-blocks of 256 from a zero state. Compiling and judging do not count as training.
+`model.fit`), which everybody starts from. Both are evaluated by the same code: nats per character on the last tenth, in
+blocks of 256 from a zero state. Compiling and evaluating do not count as training.
 """
 
 from __future__ import annotations

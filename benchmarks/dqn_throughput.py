@@ -179,15 +179,14 @@ def measure_ours(setup: Measure, meter: Meter) -> dict[str, str]:
     from apps import dqn_breakout as app
     from shared.atari.games import Games
     from shared.training import devices
+    from shared.training.optimizers import adam
 
     config = app.Train(algorithm=setup.what, environments=setup.environments, batch=setup.batch, exploration=1e-6)
     config = replace(config, replay=CAPACITY, replay_ratio=SAMPLES_PER_STEP, warm_up=setup.fill)
     config = replace(config, target_every=TARGET_EVERY, epsilon=EPSILON, targets="single")
     with devices.setup(config.seed, setup.precision) as device:
-        from shared.training.adam import Adam
-
         games = Games(GAME, config.environments, seed=config.seed, threads=setup.threads)
-        network, optimizer = app.q_network(games.actions), Adam(epsilon=1e-5, global_clipnorm=10.0)
+        network, optimizer = app.q_network(games.actions), adam(epsilon=1e-5, global_clipnorm=10.0)
         optimizer.build(network.trainable_variables)
         learner = getattr(app, config.algorithm)(config, games, network, optimizer, 0)
         for steps, _ in learner:

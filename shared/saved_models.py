@@ -1,4 +1,4 @@
-"""Models in the box: save a trained model small and portable, load one that anybody may have made.
+"""Shipped models: save a trained model small and portable, load one that anybody may have made.
 
 A saved model is a folder with model.keras (plain `keras.saving.load_model` reads it) and config.json (how it was
 trained). In the file the matrices are float16, half the size; loading gives float32 again.
@@ -143,21 +143,21 @@ def load(path_or_name: str | os.PathLike[str]) -> tuple[keras.Model, dict[str, A
     return model, config
 
 
-def in_box(name: str) -> bool:
+def is_shipped(name: str) -> bool:
     """Whether a model of that name is in saved_models."""
     return (MODELS / name / MODEL).is_file()
 
 
 def load_for(app: str, model: Path | None) -> tuple[keras.Model, dict[str, Any]]:
-    """Load the model that a user named or, of None, the app's own; UserError if that is not in the box."""
-    if model is None and not in_box(app):
-        raise UserError(f"there is no model in the box yet: train one with `python apps/{app}.py train`.")
+    """Load the model that a user named or, of None, the app's own; UserError if that is not shipped."""
+    if model is None and not is_shipped(app):
+        raise UserError(f"there is no model in saved_models yet: train one with `python apps/{app}.py train`.")
     return load(model or MODELS / app)
 
 
 def _find(path_or_name: str | os.PathLike[str]) -> Path:
     path = Path(path_or_name)
-    if len(path.parts) == 1 and in_box(path.name):
+    if len(path.parts) == 1 and is_shipped(path.name):
         return MODELS / path / MODEL
     if path.is_dir():
         if not (path / MODEL).is_file():

@@ -49,7 +49,7 @@ def load_once(model: str, load: Callable[..., Any]) -> Callable[..., Any]:
 
     If no model of that name is shipped, `load` is called at once, for the sentence in which it says so.
     """
-    if not saved_models.in_box(model):
+    if not saved_models.is_shipped(model):
         load()
     loaded = cache(load)
 
@@ -62,7 +62,7 @@ def load_once(model: str, load: Callable[..., Any]) -> Callable[..., Any]:
 
 def shipped(*names: str) -> list[str]:
     """Those of the models that are in saved_models."""
-    return [name for name in names if saved_models.in_box(name)]
+    return [name for name in names if saved_models.is_shipped(name)]
 
 
 # ------------------------------------------------------------------------------------------------ Inputs and outputs

@@ -124,7 +124,7 @@ def test_a_wrong_input_is_one_sentence_at_once(name, command, no_long_work, caps
 @pytest.mark.parametrize("name", TRAINING)
 def test_without_a_model_in_the_box(name, command, no_long_work, capsys, monkeypatch):
     monkeypatch.setattr(saved_models, "MODELS", Path("nowhere"))
-    assert re.search(r"(train|make) one with .*python apps/\w+\.py train", command.sentence(capsys))
+    assert re.search(r"(train|make) (one|it) with .*python apps/\w+\.py train", command.sentence(capsys))
 
 
 @pytest.fixture(scope="session")

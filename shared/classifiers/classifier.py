@@ -75,9 +75,9 @@ def find_classifier(name: str, batch: int, trained_by: Mapping[str, str] | None 
             with a gradient.
     """
     path = Path(name)
-    if trained_by and name in trained_by and not (path.exists() or saved_models.in_box(name)):
-        raise UserError(f"there is no {name} in the box yet: train it with `{trained_by[name]}`.")
-    if path.suffix or path.exists() or saved_models.in_box(name):
+    if trained_by and name in trained_by and not (path.exists() or saved_models.is_shipped(name)):
+        raise UserError(f"there is no {name} in saved_models yet: train it with `{trained_by[name]}`.")
+    if path.suffix or path.exists() or saved_models.is_shipped(name):
         network, config = saved_models.load(name)
     else:
         network, config = _published(name)

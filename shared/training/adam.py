@@ -11,7 +11,7 @@ class Adam(keras.optimizers.Adam):
     """Keras' Adam (Kingma & Ba 2015, end of section 2), with less traffic to memory under TensorFlow.
 
     Keras composes the update of a dozen operations, each of which goes through whole arrays; TensorFlow's own kernel
-    goes through them once. JAX compiles the dozen into one by itself.
+    goes through them once. JAX compiles the dozen into one by itself. With `weight_decay` it is AdamW, as Keras' is.
     """
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:

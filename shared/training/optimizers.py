@@ -1,15 +1,30 @@
-"""The optimizers of all trainings: AdamW along a cosine, with averaged weights."""
+"""The optimizers of all trainings: Adam and AdamW, with averaged weights."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     import keras
+
+
+def adam(learning_rate: Any = 0.001, averaged_over: float = 0.0, **options: Any) -> keras.optimizers.Optimizer:
+    """Adam (Kingma & Ba 2015, arXiv:1412.6980), with a moving average of the weights.
+
+    Args:
+        learning_rate: a number or a schedule.
+        averaged_over: updates that the average goes over; 0 keeps none.
+        options: of `keras.optimizers.Adam`.
+    """
+    from shared.training.adam import Adam
+
+    if averaged_over:
+        options |= {"use_ema": True, "ema_momentum": max(1 - 1 / averaged_over, 0.0)}
+    return Adam(learning_rate, **options)
 
 
 def adamw(
@@ -30,10 +45,7 @@ def adamw(
     rate = keras.optimizers.schedules.CosineDecay(
         0.0, max(steps - warm_up, 1), warmup_target=learning_rate, warmup_steps=warm_up
     )
-    momentum = max(1 - 1 / (average * steps), 0.0)
-    optimizer = keras.optimizers.AdamW(
-        rate, weight_decay=weight_decay, global_clipnorm=clip, use_ema=True, ema_momentum=momentum
-    )
+    optimizer = adam(rate, average * steps, weight_decay=weight_decay, global_clipnorm=clip)
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     return optimizer
 

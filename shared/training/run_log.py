@@ -26,7 +26,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from shared.drawing.curves import draw_curves
+from shared.drawing.curves import plot_metrics
 from shared.errors import UserError
 from shared.files import write_atomically
 
@@ -108,9 +108,7 @@ class RunLog:
     def plot(self, *panels: str | Sequence[str]) -> Path:
         """Draw curve.png, a panel for each metric or for some of one unit: `plot("accuracy", ("loss", "val_loss"))`."""
         names = [(panel,) if isinstance(panel, str) else tuple(panel) for panel in panels]
-        figure = draw_curves(names, list(_records(self.path)), self.unit)
-        with write_atomically(self.folder / "curve.png") as temporary:
-            figure.savefig(temporary, format="png")
+        plot_metrics(self.folder / "curve.png", names, list(_records(self.path)), self.unit)
         return self.folder / "curve.png"
 
     def _show(self, now_s: float) -> None:

@@ -307,7 +307,7 @@ def rows_of(out: str) -> dict[str, list[float]]:
 def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
     keras = import_keras()
     keras.utils.set_random_seed(0)
-    judge = keras.Sequential(
+    classifier = keras.Sequential(
         [
             keras.Input((48, 48, 3)),
             keras.layers.Conv2D(8, 3, strides=2, activation="relu"),
@@ -315,9 +315,9 @@ def test_evaluate_gives_every_number(trained, album, tmp_path, capsys):
             keras.layers.Dense(2),
         ]
     )
-    judge = keras.Model(judge.inputs[0], judge.outputs[0], name="photo_classifier")
-    saved_models.save(judge, tmp_path / "judge", {"labels": ["one", "two"], "wnids": ["n01", "n02"]})
-    assert main("evaluate", "--data", album, "--model", trained, "--classifier", tmp_path / "judge", *LOOK) == 0
+    classifier = keras.Model(classifier.inputs[0], classifier.outputs[0], name="photo_classifier")
+    saved_models.save(classifier, tmp_path / "classifier", {"labels": ["one", "two"], "wnids": ["n01", "n02"]})
+    assert main("evaluate", "--data", album, "--model", trained, "--classifier", tmp_path / "classifier", *LOOK) == 0
     out = capsys.readouterr().out
     assert "6 photos" in out
     assert "top-1 %" in out

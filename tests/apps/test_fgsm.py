@@ -66,7 +66,7 @@ def box(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def two_models(shrunk, monkeypatch, box):
-    """The box holds the networks above."""
+    """saved_models holds the networks above."""
     monkeypatch.setattr(saved_models, "MODELS", box)
 
 
@@ -584,7 +584,7 @@ def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
         (("--model", app.DEFENDED), "python apps/fgsm.py train"),
         (("evaluate", "--classes-of", app.DEFENDED), "python apps/fgsm.py train"),
     ):
-        assert f"in the box yet: train it with `{how}`" in sentence(capsys, *words)
+        assert f"in saved_models yet: train it with `{how}`" in sentence(capsys, *words)
 
 
 # --------------------------------------------------------------------------------------------- the shipped model
@@ -593,7 +593,7 @@ def test_without_a_model_in_the_box(monkeypatch, tmp_path, capsys):
 def test_the_shipped_network_is_fooled(monkeypatch, capsys):
     monkeypatch.setattr(saved_models, "MODELS", ROOT / "saved_models")
     if not (saved_models.MODELS / app.UNDEFENDED / "model.keras").is_file():
-        pytest.skip("the model is not in the box yet")
+        pytest.skip("the model is not shipped yet")
     out = text_of(capsys)
     assert "In the network's size, 160 x 160: fooled by the saved file" in out
     assert "espresso + perturbation" in out

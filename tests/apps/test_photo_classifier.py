@@ -192,7 +192,7 @@ def test_files_and_folders_as_json(tmp_path, trained, tinted, capsys):
 
 @pytest.fixture
 def no_work(monkeypatch, no_long_work):
-    """Such an input is answered before all the photos are read, too; there is nothing in the box."""
+    """Such an input is answered before all the photos are read, too; there is no shipped model."""
     monkeypatch.setattr(app.fine_tuning, "load_and_split", no_long_work)
     monkeypatch.setattr(saved_models, "MODELS", Path("nowhere"))
 
@@ -205,7 +205,7 @@ def no_work(monkeypatch, no_long_work):
         ("half.png", "half.png is damaged or incomplete"),
         (
             "dark.png",
-            "there is no photo_classifier in the box yet: train it with `python apps/photo_classifier.py train`",
+            "there is no photo_classifier in saved_models yet: train it with `python apps/photo_classifier.py train`",
         ),
         ("dark.png --model photo_classifier_robust", "train it with `python apps/fgsm.py train`"),
         ("empty", "empty has no photos in it"),
@@ -253,7 +253,7 @@ def test_photos_whose_names_tell_no_class(tmp_path, trained, capsys):
 @pytest.mark.parametrize(("name", "classes", "mebibytes"), [(app.APP, 1000, 8), (app.ROBUST, 10, 5)])
 def test_the_shipped_models(name, classes, mebibytes):
     if not (saved_models.MODELS / name / "model.keras").is_file():
-        pytest.skip("the model is not in the box yet")
+        pytest.skip("the model is not shipped yet")
     assert (saved_models.MODELS / name / "model.keras").stat().st_size <= mebibytes * 2**20
     classifier = find_classifier(name, 32)
     assert len(classifier.labels) == len(set(classifier.wnids)) == classes

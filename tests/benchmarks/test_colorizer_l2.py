@@ -1,4 +1,4 @@
-"""The plain L2 network is trained as ours was, and judged beside it."""
+"""The plain L2 network is trained as ours was, and evaluated beside it."""
 
 import json
 

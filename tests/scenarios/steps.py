@@ -34,16 +34,18 @@ def embedding_with_adam() -> dict:
 
 @scenario
 def adam_in_one_pass() -> dict:
-    """Twenty steps of our Adam and of Keras': weights, moments and averages; with clipping, annealing, bfloat16."""
+    """Twenty steps of our Adam and of Keras' Adam or AdamW: weights, moments, averages."""
     import keras
 
     from shared.training.adam import Adam
     from shared.training.steps import compile_step
 
     def after(kind, dtype, **more) -> list[list[float]]:
-        weights = [keras.Variable(data(5, 3), dtype=dtype), keras.Variable(data(3, seed=1), dtype=dtype)]
+        bias = keras.Variable(data(3, seed=1), dtype=dtype, name="bias")
+        weights = [keras.Variable(data(5, 3), dtype=dtype), bias]
         rate = keras.optimizers.schedules.CosineDecay(0.01, 30)
-        optimizer = kind(rate, beta_1=0.5, epsilon=1e-5, use_ema=True, ema_momentum=0.9, **more)
+        optimizer = kind(rate, epsilon=1e-5, use_ema=True, ema_momentum=0.9, **{"beta_1": 0.5, **more})
+        optimizer.exclude_from_weight_decay(var_names=["bias"])
         optimizer.build(weights)
 
         def update(*gradients):
@@ -55,11 +57,18 @@ def adam_in_one_pass() -> dict:
             step(data(5, 3, seed=n), data(3, seed=100 + n))
         return [np.ravel(keras.ops.cast(v, "float32")).tolist() for v in [*weights, *optimizer.variables]]
 
-    cases = {"plain": {}, "clipped": {"global_clipnorm": 1.0}, "amsgrad": {"amsgrad": True}}
-    found = {
-        name: [after(kind, "float32", **case) for kind in (Adam, keras.optimizers.Adam)] for name, case in cases.items()
+    cases = {
+        "plain": ("float32", {}),
+        "no momentum": ("float32", {"beta_1": 0.0, "beta_2": 0.99}),
+        "decayed and clipped": ("float32", {"weight_decay": 0.5, "global_clipnorm": 1.0}),
+        "amsgrad": ("float32", {"amsgrad": True}),
+        "bfloat16": ("bfloat16", {}),
     }
-    return found | {"bfloat16": [after(kind, "bfloat16") for kind in (Adam, keras.optimizers.Adam)]}
+    found = {}
+    for name, (dtype, options) in cases.items():
+        theirs = keras.optimizers.AdamW if "weight_decay" in options else keras.optimizers.Adam
+        found[name] = [after(kind, dtype, **options) for kind in (Adam, theirs)]
+    return found
 
 
 @scenario

@@ -1,4 +1,4 @@
-"""A model survives the box; whatever else is in a box is answered with a sentence."""
+"""A model is the same after saving and loading; whatever else a file holds is answered with a sentence."""
 
 import json
 import os

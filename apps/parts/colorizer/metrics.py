@@ -195,7 +195,7 @@ class VividnessCurve:
 
 def load_comparison(classifier: str) -> Comparison | None:
     """A comparison by the classifier of that name or path; None, with a sentence, if the usual one is not there."""
-    if classifier == "photo_classifier" and not saved_models.in_box(classifier):
+    if classifier == "photo_classifier" and not saved_models.is_shipped(classifier):
         say(f"There is no {classifier} in saved_models/: the columns of its features and answers are left out.")
         return None
     found = find_classifier(classifier, batch=1)

@@ -29,7 +29,7 @@ class Validator:
     """
 
     def __init__(self, held_out: np.ndarray) -> None:
-        if saved_models.in_box("photo_classifier"):
+        if saved_models.is_shipped("photo_classifier"):
             self.kind = "photo_classifier"
             self.features = distances.classifier_features()
         else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import numpy as np
 
@@ -23,7 +23,7 @@ def evaluate(candidates: Sequence[Words], references: Sequence[Sequence[Words]])
     return scores | {"ROUGE-L": rouge_l(candidates, references), "CIDEr": Cider(references).mean(candidates)}
 
 
-def summary(candidates: Sequence[Words], references: Sequence[Sequence[Words]], known: set[Words]) -> str:
+def summary(candidates: Sequence[Words], references: Sequence[Sequence[Words]], known: Collection[Words]) -> str:
     """All metrics, how many candidates are distinct, how many are among the known captions, and their length."""
     scores = [f"{name} {value:.2f}" for name, value in evaluate(candidates, references).items()]
     distinct = len(set(candidates)) / len(candidates)

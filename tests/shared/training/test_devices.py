@@ -49,7 +49,7 @@ def test_names_the_replicas(here):
         ({"seed": 1, "precision": "bfloat16"}, "precision bfloat16 is not one of those on offer. Did you mean"),
         ({"seed": 1, "precision": "double"}, "Choose auto, float32 or mixed_bfloat16."),
         ({"seed": -1}, "seed is -1, and must be from 0"),
-        ({"seed": 2**32}, "seed is 4294967296, and must be"),
+        ({"seed": 2**32}, "seed is 4,294,967,296, and must be"),
     ],
 )
 def test_wrong_options_are_refused_before_keras_loads(options, sentence):
