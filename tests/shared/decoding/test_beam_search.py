@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from dataclasses import replace
 
@@ -29,8 +30,14 @@ FEATURES = data(3, 5, 6)
 
 def next_scores(decoder, features: np.ndarray, words: tuple[int, ...]) -> np.ndarray:
     """Log-probabilities of what may follow, (words,), by the plain network."""
+    return _next_scores(decoder, features.tobytes(), words)
+
+
+@functools.cache
+def _next_scores(decoder, features: bytes, words: tuple[int, ...]) -> np.ndarray:
     ids = np.array([[START, *words]], np.int32)
-    logits = np.asarray(decoder([features[None], ids]), "float64")[0, -1]
+    cells = np.frombuffer(features, np.float32).reshape(1, *FEATURES.shape[1:])
+    logits = np.asarray(decoder([cells, ids]), "float64")[0, -1]
     allowed = np.zeros(TOKENS, bool)
     allowed[FIRST_WORD:] = True
     allowed[END] = bool(words)
