@@ -5,7 +5,8 @@
     python apps/gallery.py --host 0.0.0.0   for everyone in your network, such as a class
 
 It needs Gradio (pip install -r requirements-gallery.txt -c constraints.txt), and no network. A tab asks for its input,
-calls the app's own functions and shows what comes. A model is loaded when it is first asked for, once.
+calls the functions that the app's command calls, and shows what comes. A model is loaded once, when it is first asked
+for.
 An app has a tab if there is apps/parts/APP/tab.py: CONTRIBUTING.md says what is in it.
 """
 

@@ -1,7 +1,7 @@
-"""Verbs, flags, errors and output files: everything between the keyboard and an app's own code.
+"""Verbs, flags and errors: everything between the keyboard and an app's own code.
 
 Importing this module costs milliseconds, so that `--help` answers at once: tyro is imported when a command is parsed,
-Keras when an app asks for it with `import_keras()`.
+Keras by `import_keras`, which an app reaches through `devices.setup` or `saved_models.load`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a command can be told: dataclasses whose fields are its flags, with their ranges; a run's own on disk."""
+"""What a command can be told: dataclasses whose fields are its flags, with their ranges; and the settings of a run."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Atari games, their scores, and films of them."""
+"""Atari games, their scores, and recordings and films of them."""

@@ -1,1 +1,1 @@
-"""Pretrained networks that name what is on a photo: to use, to attack, to explain."""
+"""Pretrained networks that name what is on a photo: to use, to fine-tune and to attack."""

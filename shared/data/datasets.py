@@ -1,7 +1,8 @@
 """Texts and photos for training, from what `--data` names: a file, a folder, or a TensorFlow Datasets (TFDS) name.
 
-Files and folders are read in the data set's own published form. A name that is not on the disk and looks like one of
-TFDS (tiny_shakespeare, imagenette/160px-v2, celeb_a) is downloaded by TFDS, which checks it and keeps it.
+A folder keeps the splits that it has, also those of Flickr8k's published lists; `open_images` says how. A name that is
+not on the disk and looks like one of TFDS (tiny_shakespeare, imagenette/160px-v2, celeb_a) is downloaded by TFDS, which
+checks it and keeps it.
 """
 
 from __future__ import annotations

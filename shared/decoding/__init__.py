@@ -1,1 +1,1 @@
-"""Writers of any kind of sequence: beam search and sampling."""
+"""Writing sequences: beam search and sampling for any network that does so, and the captioner, which uses both."""

@@ -1,1 +1,1 @@
-"""Keras layers that Keras itself lacks: one a file, written with keras.ops, serialisable."""
+"""Parts of networks, a subject a file: layers, blocks and an encoder in Keras, and random changes of images."""

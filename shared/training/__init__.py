@@ -1,1 +1,1 @@
-"""Compiled updates, devices, checkpoints, the loop and the run's log. The only code that knows the backend."""
+"""Compiled updates, devices, optimizers, checkpoints, loops and the run's log: the only code that knows the backend."""

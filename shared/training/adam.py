@@ -1,4 +1,4 @@
-"""Adam with Keras' numbers, in one pass over memory."""
+"""Adam that gives the same numbers as Keras' own, in one pass over memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The record of a training: metrics.jsonl, a progress bar, a curve, and a clean way to stop.
+"""The record of a training: metrics.jsonl, a progress bar and a curve.
 
     with interruptible() as stop, RunLog(run, config.steps, "agent steps", resume_step) as log:
         for step in range(resume_step or 0, config.steps):
@@ -9,7 +9,7 @@
                 stop.leave()
     log.plot("loss", "mean_return")
 
-Both drivers, `fit_loop` and `custom_loop`, do this for an app.
+`interruptible` is in interrupt.py. Both drivers, `fit_loop` and `custom_loop`, do all this for an app.
 """
 
 from __future__ import annotations
