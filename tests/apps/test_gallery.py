@@ -30,7 +30,6 @@ from shared.errors import UserError
 from shared.training.runtime import import_keras
 
 ROOT = Path(__file__).parents[2]
-TABS = ["Play", "Write", "Recognise", "Fool", "Colour", "Describe", "Generate faces"]
 SECRET = "nobody may read this"
 SEEN = 16
 PHOTO = object()  # stands for the fixture
@@ -198,9 +197,12 @@ def texts(kind: str, blocks) -> list[str]:
 def test_a_tab_without_its_model_says_what_the_app_says(tmp_path, monkeypatch):
     monkeypatch.setattr(saved_models, "MODELS", tmp_path)
     blocks = app.build()
-    assert texts("tabitem", blocks) == TABS
+    titles = [tab.TITLE for _, tab in app.tabs()]
+    assert texts("tabitem", blocks) == titles
+    assert titles[0] == "Play", "the game comes first"
+    assert len(set(titles)) == len(titles) == len([*ROOT.glob("apps/parts/*/tab.py")])
     said = texts("markdown", blocks)
-    assert sum("`python apps/" in text for text in said) == len(TABS)
+    assert sum("`python apps/" in text for text in said) == len(titles)
     assert any("train one with `python apps/gan_faces.py train`" in text for text in said)
     assert not blocks.fns, "and offers nothing else"
 
