@@ -1,4 +1,5 @@
 """Breakout plays itself: a network that learned Atari games from the screen alone.
+
 It learns by PQN, parallel Q-learning, although the file's name and the fame are DQN's: PQN needs neither replay buffer
 nor target network, and on two CPU cores it passes a human's 30.5 points after 11 minutes, when DQN has 15.
 

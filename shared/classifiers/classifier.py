@@ -98,8 +98,8 @@ def _published(name: str) -> tuple[keras.Model, dict[str, Any]]:
     keras = import_keras()
     known = [word for word in dir(keras.applications) if word[0].isupper()]
     if name not in known:
-        boxed = [folder.name for folder in saved_models.MODELS.glob("photo_*")]
-        more = suggest(name, boxed + known) or f" Name a .keras file or one of {', '.join(boxed + known)}."
+        shipped = [folder.name for folder in saved_models.MODELS.glob("photo_*")]
+        more = suggest(name, shipped + known) or f" Name a .keras file or one of {', '.join(shipped + known)}."
         raise UserError(f"there is no model {name}.{more}")
     build = getattr(keras.applications, name)
     with downloading(f"the weights of {name}"):
