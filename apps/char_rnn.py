@@ -34,6 +34,7 @@ from apps.parts.char_rnn.writer import BLOCK, Writer, compile_block_losses, join
 from shared import cli, saved_models, settings
 from shared.console import say
 from shared.data.datasets import open_text
+from shared.data.digest import digest_of
 from shared.errors import UserError
 from shared.files import output_path, write_atomically
 from shared.settings import Range, Seed, Settings, Training
@@ -193,7 +194,9 @@ def checked(config: Train) -> tuple[Train, str]:
     windows = len(split(text)[0]) // config.window
     if not windows or len(text) < 20:
         raise UserError(f"{config.data} is shorter than a window of {config.window} characters: give more text.")
-    return replace(settings.begin(config), batch=min(config.batch, windows)), text
+    if len(set(text)) < 2:
+        raise UserError(f"{config.data} has one symbol only: give a text with something to learn.")
+    return replace(settings.begin(config, digest_of([text])), batch=min(config.batch, windows)), text
 
 
 def fit(config: Train, text: str) -> float:
@@ -249,6 +252,8 @@ def train(config: Train) -> None:
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers: blocks, the whole stream, words and copies."""
     learned, held_out = split(open_text(config.data))
+    if len(held_out) < 2:
+        raise UserError(f"{config.data} is too short to measure on its last tenth: give 20 characters or more.")
     network, alphabet = load(config.model)
     ids, rng = alphabet.encode(held_out), np.random.default_rng(config.seed)
     print(f"{network.count_params():,} parameters; the last {len(ids):,} characters of {config.data}")

@@ -31,10 +31,11 @@ import tyro
 from apps.parts.colorizer import lab, lab_photos
 from apps.parts.colorizer.guided_filter import Hint, PhotoColorizer, apply_chroma
 from apps.parts.colorizer.metrics import Table, VividnessCurve, load_comparison, nearest, smoothed
-from apps.parts.colorizer.output import check_output, default_name, save_coloured
+from apps.parts.colorizer.output import check_output, default_name, hints_for, save_coloured
 from shared import cli, saved_models, settings
 from shared.console import finish_batch, for_each, say
 from shared.data.datasets import ImageSet, open_images
+from shared.data.digest import digest_of
 from shared.data.images import crop_square, fit_within, load_image, named_files, sample_photos
 from shared.data.photo_sets import open_train_splits
 from shared.drawing import pictures
@@ -250,7 +251,7 @@ def checked(config: Train) -> tuple[Train, list[ImageSet]]:
     """The settings of the run and its data, which are not read yet; UserError if they do not fit."""
     config = settings.resumed(config)
     sources = open_train_splits(config.data)
-    return settings.begin(config), sources
+    return settings.begin(config, digest_of(source.digest() for source in sources)), sources
 
 
 def load_photos(config: Train, sources: list[ImageSet]) -> tuple[np.ndarray, np.ndarray]:
@@ -306,6 +307,8 @@ def train(config: Train) -> None:
         photos, held_out = load_photos(config, sources)
         _, sample = lab_photos.inputs_and_targets(list(photos[:1000]), 32, stride=1)
         bins = ColourBins.of(sample, config.rebalance, config.huber)
+        if config.init:  # each logit is the colour that it was
+            bins = load(Evaluate(model=config.init))[1]
         network = colour_network(bins.first_logits, pretrained=not (config.from_scratch or config.init))
         if config.init:
             saved_models.start_from(network, config.init)
@@ -349,13 +352,8 @@ def colorize(config: Colorize) -> None:
     if not config.photos:
         return demo(config)
     files = named_files(config.photos)
-    if config.hint and len(files) > 1:
-        raise UserError(f"--hint is for one photo, and there are {len(files)}.")
     check_output(config.output, config.photos, len(files))
-    hints: list[Hint] = []
-    if len(files) == 1:  # a wrong file or hint is an error before Keras is loaded
-        photo = load_image(files[0])
-        hints = [Hint.parse(text, photo) for text in config.hint]
+    hints = hints_for(files, config.hint)
     colorizer, _ = load(config)
     broken = for_each(files, lambda file: colour_file(config, file, colorizer, hints))
     next_step = "--vividness 1.5, --compare, or --hint x,y,#rrggbb for a colour that you know."
@@ -366,6 +364,7 @@ def colour_file(config: Colorize, file: Path, colorizer: PhotoColorizer, hints: 
     """Colour one photo, and say where the result is."""
     photo = load_image(file)
     path = output_path(config.output, APP, default_name(file))
+    pictures.format_of(path, *photo.shape[:2])
     in_colour = not lab.is_grey(photo)
     if in_colour:
         say(f"{file} is in colour already: only its lightness is used.")
@@ -385,7 +384,7 @@ def demo(config: Colorize) -> None:
     """A sheet of sample photos: grey, ours, original."""
     if config.hint:
         raise UserError("--hint is for a photo of yours: name it, too.")
-    path = output_path(config.output, APP, "sheet.png")
+    path = pictures.picture_path(config.output, APP, "sheet.png")
     photos = [crop_square(load_image(file), 320) for file in sample_photos()]
     colorizer, _ = load(config)
     began_s = time.perf_counter()

@@ -332,7 +332,7 @@ def fit(config: Train) -> float:
     optimizer.build(network.trainable_variables)
     policy = policy_of(network)
     if config.init and not config.resume:
-        saved_models.start_from(network, config.init)
+        saved_models.start_from(network, config.init, game=config.game)
 
     @averaged(network, optimizer)
     def validate() -> float:

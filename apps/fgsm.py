@@ -226,7 +226,7 @@ def fit(config: Train, photos: PhotosInMemory, held_out: PhotosInMemory) -> floa
     network, labels = pretrained(config.size, photos.classes)
     steps = len(photos) // config.batch
     if config.init:
-        saved_models.start_from(network, config.init)
+        saved_models.start_from(network, config.init, wnids=photos.classes)
     learner = under_attack(network, config)
     optimizer = adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
     learner.compile(optimizer, keras.losses.SparseCategoricalCrossentropy(from_logits=True))

@@ -36,8 +36,8 @@ from shared import cli, saved_models, settings
 from shared.console import say
 from shared.data.datasets import open_images
 from shared.drawing.film import Film
+from shared.drawing.pictures import picture_path
 from shared.errors import UserError, in_range
-from shared.files import output_path
 from shared.layers.diff_augment import Policy, augment
 from shared.layers.residual import residual
 from shared.settings import Range, Seed, Settings, Training
@@ -250,8 +250,8 @@ def checked(config: Train) -> Train:
     config = settings.resumed(config)
     if config.batch % config.replicas:
         raise UserError(f"--batch {config.batch} must be a multiple of --replicas, {config.replicas}.")
-    open_images(config.data)  # says what is wrong with the data before a run begins
-    return settings.begin(config)
+    photos = open_images(config.data, "all")  # says what is wrong with the data before a run begins
+    return settings.begin(config, photos.digest())
 
 
 def falling(start: float, config: Train) -> Callable:
@@ -373,7 +373,7 @@ def evaluate(config: Evaluate) -> None:
 def generate(config: Generate) -> None:
     """Generate a sheet of new faces, or an animation that interpolates between faces."""
     count = config.count or (8 if config.interpolate else 64)
-    path = output_path(config.output, APP, "morph.webp" if config.interpolate else "faces.png")
+    path = picture_path(config.output, APP, "morph.webp" if config.interpolate else "faces.png")
     if config.interpolate:
         in_range("--count", count, 2, 100)
         Film(path)  # a wrong ending is refused before the work, not after it

@@ -34,8 +34,9 @@ from apps.parts.image_captioner.sheets import attention_sheet, caption_sheet
 from apps.parts.image_captioner.training_data import CaptionIds, stored_features, training_batches
 from shared import cli, saved_models, settings
 from shared.console import JsonKeys, finish_batch, print_answers, say
+from shared.data.digest import described_file, digest_of
 from shared.data.images import load_each, named_files, random_crop, resize, sample_photos, spread
-from shared.data.vocabulary import PAD, START, Vocabulary, Words
+from shared.data.vocabulary import START, Vocabulary, Words
 from shared.decoding.captioner import Captioner, load_captioner
 from shared.drawing import pictures
 from shared.errors import UserError
@@ -44,6 +45,7 @@ from shared.layers.mobilenet import freeze_lower_blocks, mobilenet
 from shared.layers.transformer import BlockConfig, embed, packed_rows, token_table, transformer_block
 from shared.settings import Precision, Range, Seed, Settings, Training
 from shared.training import devices, fit_loop
+from shared.training.losses import smoothed_cross_entropy
 from shared.training.optimizers import adamw
 
 if TYPE_CHECKING:
@@ -213,26 +215,11 @@ def checked(config: Train) -> tuple[Train, list[CaptionedPhoto], list[CaptionedP
     validation = [validation[n] for n in spread(len(validation), config.held_out)]
     if len(training) < config.batch:
         raise UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
-    return settings.begin(config), training, validation
+    about = (f"{described_file(photo.path)} {photo.captions}" for photo in (*training, *validation))
+    return settings.begin(config, digest_of(about)), training, validation
 
 
 # ------------------------------------------------------------------------------------------------------ Training
-
-
-def smoothed_cross_entropy(smoothing: float) -> Callable[[Any, Any], Any]:
-    """Cross entropy with smoothed labels (Szegedy et al. 2015, arXiv:1512.00567), its mean over words, not padding."""
-
-    def loss(targets: Any, logits: Any) -> Any:  # (batch, time), (batch, time, words)
-        from keras import ops
-
-        logits = ops.cast(logits, "float32")
-        targets = ops.cast(targets, "int32")
-        is_word = ops.cast(targets != PAD, "float32")
-        entropy = ops.sparse_categorical_crossentropy(targets, logits, from_logits=True)
-        even = ops.logsumexp(logits, axis=-1) - ops.mean(logits, axis=-1)  # cross entropy of all words alike
-        return ((1 - smoothing) * entropy + smoothing * even) * is_word / ops.mean(is_word)
-
-    return loss
 
 
 @dataclass
@@ -315,6 +302,11 @@ def fit(config: Train, training: list[CaptionedPhoto], validation: list[Captione
     vocabulary = Vocabulary.of((words for photo in training for words in photo.captions), config.least)
     photos, training = read_photos(training, config.size)
     validation_photos, validation = read_photos(validation, config.size)
+    if len(training) < config.batch or not validation:
+        raise UserError(
+            f"{config.data} has {len(training)} photos to learn from that can be read, for a batch of {config.batch}, "
+            f"and {len(validation)} to validate with: give more."
+        )
     captioner = Captioner(caption_network(len(vocabulary), config, pretrained=config.init is None), vocabulary)
     if config.init:
         if load_captioner(config.init).vocabulary.words != vocabulary.words:
@@ -375,7 +367,7 @@ def evaluate(config: Evaluate) -> None:
 
 def describe(config: Describe) -> None:
     """Caption photos, and draw a sheet of them."""
-    path = output_path(config.output, APP, "captions.png")
+    path = pictures.picture_path(config.output, APP, "captions.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos())
     captioner = load_captioner(config.model)
     features = captioner.encode(np.stack([captioner.resized(photo) for photo in photos]))

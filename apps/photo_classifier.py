@@ -39,7 +39,6 @@ from shared.data.photo_sets import PhotosInMemory
 from shared.drawing import pictures
 from shared.drawing.bars import bar_panel
 from shared.errors import UserError
-from shared.files import output_path
 from shared.layers.mobilenet import imagenet_weights
 from shared.settings import Range, Settings
 from shared.training import devices, fit_loop
@@ -155,7 +154,7 @@ def fit(config: Train, photos: PhotosInMemory, held_out: PhotosInMemory) -> floa
     teacher = logits_of(photo_network(TEACHER_SIZE, weights))
     network, mean = photo_network(config.size, weights), photo_network(config.size, weights)
     if config.init:
-        saved_models.start_from(network, config.init)
+        saved_models.start_from(network, config.init, wnids=wnids)
     student = student_of(network)
     optimizer = adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average)
     student.compile(optimizer, divergence)
@@ -240,7 +239,7 @@ def tile(photo: np.ndarray, name: str, guesses: list[tuple[str, float]]) -> np.n
 
 def classify(config: Classify) -> None:
     """Name what is on photos, and draw a sheet."""
-    path = output_path(config.output, APP, "photos.png")
+    path = pictures.picture_path(config.output, APP, "photos.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos())
     classifier = find_classifier(config.model, 1, TRAINED_BY)
     answers = [classifier.guesses(photo, config.top) for photo in photos]

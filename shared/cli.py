@@ -16,6 +16,7 @@ import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, NoReturn
 
 from shared.console import say
@@ -43,6 +44,9 @@ def run(doc: str | None, demo: Command, verbs: Mapping[str, Command], argv: Sequ
     """
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, lambda *_: sys.exit(TERMINATED))  # by itself it would skip every `finally`
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a letter that the terminal lacks ends no training
     words = list(sys.argv[1:] if argv is None else argv)
     prog = f"python {sys.argv[0]}"
     code = _exit_code(lambda: _dispatch(doc, demo, verbs, words, prog))
@@ -82,9 +86,16 @@ def _parse(command: Command, words: list[str], prog: str, about: str) -> Any:
 def _given(parsed: Any, words: list[str]) -> dict[str, Any]:
     """The fields of a dataclass that a person gave, be it with the value that they have anyway."""
     flags = {word.split("=")[0].replace("_", "-") for word in words}
-    values = {field.name: getattr(parsed, field.name) for field in fields(parsed)}
+    values = {field.name: _at_home(getattr(parsed, field.name)) for field in fields(parsed)}
     usual = {field.name: field.default for field in fields(parsed)}
     return {name: value for name, value in values.items() if flag(name) in flags or value != usual[name]}
+
+
+def _at_home(value: Any) -> Any:
+    """A path with the home folder for ~, which a shell leaves in --run=~/here; anything else as it is."""
+    if isinstance(value, tuple):
+        return tuple(map(_at_home, value))
+    return value.expanduser() if isinstance(value, Path) else value
 
 
 def _overview(doc: str | None, verbs: Mapping[str, Command], prog: str) -> str:

@@ -30,6 +30,11 @@ def for_each(things: Sequence[Thing], work: Callable[[Thing], Any]) -> list[str]
                 raise
             say(f"{error}")
             failed.append(f"{thing}")
+        except Exception as error:  # one's trouble, be it a fault of ours, is not that of the others
+            if len(things) == 1 or os.environ.get("ARCADE_DEBUG") == "1":
+                raise
+            say(f"{thing}: this went wrong ({type(error).__name__}: {error}).")
+            failed.append(f"{thing}")
     return failed
 
 

@@ -20,6 +20,7 @@ def output_path(requested: Path | None, app: str, default_name: str) -> Path:
     A file that the user named may be overwritten. Otherwise the result goes to `default_name` in the folder that they
     named or in outputs/APP/, with -2, -3, ... before the suffix, so that nothing is overwritten.
     """
+    requested = requested and requested.expanduser()
     if requested is not None and not requested.is_dir():
         path = requested
         _refuse_special(path)

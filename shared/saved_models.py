@@ -143,6 +143,11 @@ def load(path_or_name: str | os.PathLike[str]) -> tuple[keras.Model, dict[str, A
     return model, config
 
 
+def folder_of(path_or_name: str | os.PathLike[str]) -> Path:
+    """The folder of a model that `load` would load, for what an app keeps beside it; UserError if there is none."""
+    return _find(path_or_name).parent
+
+
 def is_shipped(name: str) -> bool:
     """Whether a model of that name is in saved_models."""
     return (MODELS / name / MODEL).is_file()
@@ -228,10 +233,27 @@ def _nodes(tree: Any) -> Iterator[dict]:
         yield from _nodes(child)
 
 
-def start_from(network: keras.Model, path_or_name: str | os.PathLike[str]) -> None:
-    """Take over the weights of a saved model of the same shape: what `--init` does. UserError if it is another."""
-    donor, _ = load(path_or_name)
+def start_from(network: keras.Model, path_or_name: str | os.PathLike[str], **meaning: Any) -> None:
+    """Take over the weights of a saved model of the same shape: what `--init` does. UserError if it is another.
+
+    `meaning` is what the record of a model that means the same has: the game, the classes.
+    """
+    donor, record = load(path_or_name)
+    check_meaning(path_or_name, record, **meaning)
     try:
         network.set_weights(donor.get_weights())
     except ValueError as error:
         raise UserError(f"{path_or_name} is a network of another shape than this one: {error}") from error
+
+
+def check_meaning(path_or_name: str | os.PathLike[str], record: Mapping[str, Any], **meaning: Any) -> None:
+    """UserError if the record of a model, as far as it says anything about it, has another meaning.
+
+    A network of the right shape may still be one for another game, or of other classes.
+    """
+    for key, value in meaning.items():
+        wanted = list(value) if isinstance(value, tuple) else value
+        found = record.get(key, wanted)
+        if found != wanted:
+            words = "other " + key if isinstance(wanted, list) else f"{key} {found}, and not {wanted}"
+            raise UserError(f"{path_or_name} is a network for {words}: name one that was trained for the same.")

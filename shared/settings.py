@@ -15,6 +15,7 @@ from shared.files import write_atomically
 
 Config = TypeVar("Config")
 Run = TypeVar("Run", bound="Training")
+DIGEST = "data_digest"  # in run.json
 Precision = Literal["auto", "float32", "mixed_bfloat16"]
 
 
@@ -113,17 +114,19 @@ class Training(Settings):
 # ------------------------------------------------------------------------------------------------ Runs on disk
 
 
-def write(config: Any, path: Path) -> None:
-    """Write a dataclass of numbers, strings and paths to a JSON file, making its folder."""
+def write(config: Any, path: Path, **more: str) -> None:
+    """Write a dataclass of numbers, strings and paths to a JSON file, and more beside it, making its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with write_atomically(path) as temporary:
-        temporary.write_text(json.dumps(asdict(config), indent=2, default=str) + "\n", encoding="utf-8")
+        temporary.write_text(json.dumps(asdict(config) | more, indent=2, default=str) + "\n", encoding="utf-8")
 
 
 def read(kind: type[Config], path: Path) -> Config:
     """Read what `write` wrote. UserError if it is missing, damaged, or of another version of the dataclass."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
+        if isinstance(values, dict):
+            values.pop(DIGEST, None)
         names = {field.name for field in fields(kind)}  # type: ignore[arg-type]
         if not isinstance(values, dict) or set(values) - names:
             raise ValueError("it has settings that this version does not know")
@@ -164,14 +167,22 @@ def resumed(config: Run) -> Run:
     return begun
 
 
-def begin(config: Run) -> Run:
+def begin(config: Run, data: str | None = None) -> Run:
     """Record the settings of a new run in its folder, and return them.
 
-    UserError if the folder holds a run already, and nobody asked to resume it.
+    Args:
+        config: the settings, after `resumed`.
+        data: a digest of the data that it learns from, where they are the user's: it must be the same after a resume.
+
+    Raises:
+        UserError: the folder holds a run already, and nobody asked to resume it; or its data are others.
     """
     folder = config.run
+    record = folder / "run.json"
     if not config.resume:
         if (folder / "metrics.jsonl").exists():  # a record alone is of a run that ended before its first step
             raise UserError(f"{folder} holds a run already: add --resume to go on with it, or name another with --run.")
-        write(config, folder / "run.json")
+        write(config, record, **({DIGEST: data} if data else {}))
+    elif data and json.loads(record.read_text(encoding="utf-8")).get(DIGEST, data) != data:
+        raise UserError(f"{folder} was begun with other data: give them by --data, or begin another run with --run.")
     return config

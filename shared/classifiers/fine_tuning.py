@@ -11,6 +11,7 @@ import numpy as np
 from shared import settings
 from shared.console import loading
 from shared.data.batches import shuffled
+from shared.data.digest import digest_of
 from shared.data.images import random_crop, resize
 from shared.data.photo_sets import PhotosInMemory, load_and_split, open_train_splits
 from shared.errors import UserError
@@ -59,9 +60,14 @@ def begin(config: Config, classes: bool = False) -> tuple[Config, PhotosInMemory
             f"{config.data} has too few photos for {config.held_out} held out and a batch of {config.batch}: "
             "give more, or lower --held-out or --batch."
         )
-    settings.begin(config)
+    settings.begin(config, digest_of(source.digest() for source in sources))
     loading("the photos")
     photos, held_out = load_and_split(sources, config.held_out, config.seed)
+    if len(photos) < config.batch:
+        raise UserError(
+            f"{config.data} has {len(photos) + len(held_out)} photos that can be read, too few for {config.held_out} "
+            f"held out and a batch of {config.batch}: give more, or lower --held-out or --batch."
+        )
     return config, photos.take(np.arange(len(photos))[: config.photos or None]), held_out
 
 

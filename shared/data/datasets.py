@@ -12,7 +12,8 @@ import logging
 import os
 import re
 import zlib
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -20,7 +21,9 @@ from typing import Any
 
 import numpy as np
 
-from shared.data.images import image_files, iter_images, spread
+from shared.console import say
+from shared.data.digest import described_file, digest_of
+from shared.data.images import image_files, is_system_name, iter_images, say_left_out, spread
 from shared.errors import UserError, suggest
 
 TFDS_NEEDS = ("tensorflow_datasets", "tensorflow", "importlib_resources")  # TFDS 4.9.10 forgets to declare the last
@@ -70,6 +73,26 @@ def _tfds_text(name: str) -> str:
     return "".join("\n".join(part) for part in parts)
 
 
+# Translations
+
+
+def open_translations(name: str, split: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """The languages of a TFDS set of translations, and its rows, each a sentence for every language.
+
+    Raises:
+        UserError: no such data set, or it has no translations or no such split.
+    """
+    tfds = _import_tfds(name)
+    builder = _prepared(tfds, name)
+    languages = tuple(getattr(builder.info.features, "languages", ()))
+    if not languages:
+        raise UserError(f"The TFDS data set {builder.name} has no translations; choose another one.")
+    if split not in builder.info.splits:
+        raise UserError(f"TFDS {name} has the splits {', '.join(builder.info.splits)}, not {split}.")
+    rows = [{key: example[key].decode() for key in languages} for example in _examples(tfds, builder, split)]
+    return languages, rows
+
+
 # Photos
 
 
@@ -84,6 +107,8 @@ class ImageSet:
     """Name of each label; empty, and every label None, where the data have no classes."""
     count: int
     read: Callable[[], Iterator[Example]]
+    digest: Callable[[], str] = lambda: ""
+    """What tells these photos from others, though they may be moved: names and sizes."""
 
     def __len__(self) -> int:
         return self.count
@@ -120,6 +145,7 @@ def open_images(data: str | Path, split: str = "train") -> ImageSet:
 
 
 def _folder(folder: Path, split: str) -> ImageSet:
+    say_left_out(folder)
     photos = split_photos(folder)
     names = list(dict.fromkeys(name for name, _, _ in photos))
     if not photos:
@@ -136,7 +162,7 @@ def _folder(folder: Path, split: str) -> ImageSet:
 
 def split_photos(folder: Path) -> list[tuple[str, Path, Path]]:
     """(split, root, path below the root) of every photo; a root holds photos or class folders."""
-    inside = {entry.name for entry in folder.iterdir() if entry.is_dir()}
+    inside = {entry.name for entry in folder.iterdir() if entry.is_dir() and not is_system_name(entry.name)}
     named = {name: split for split, aliases in SPLIT_FOLDERS.items() for name in aliases if name in inside}
     if len(named) > 1 or (named and len(inside) == 1):  # "train" alone, beside others, is a class: bus, plane, train
         return [
@@ -154,9 +180,47 @@ def _listed_photos(folder: Path) -> list[tuple[str, Path, Path]]:
     """Flickr8k's form: a list of file names for each split, wherever in the folder the photos are."""
     aliases = [(split, alias) for split, names in SPLIT_FOLDERS.items() for alias in names]
     lists = [(split, path) for split, alias in aliases for path in folder.glob(f"*{alias}Images.txt")]
-    where = {path.name: path.parent for path in image_files(folder)} if lists else {}
-    named = ((split, name) for split, path in lists for name in path.read_text(encoding="utf-8").split())
-    return [(split, where[name], Path(name)) for split, name in named if name in where]
+    if not lists:
+        return []
+    names = [(split, line.strip()) for split, path in lists for line in open_text(path).splitlines() if line.strip()]
+    found = find_photos(folder, [name for _, name in names])
+    missing = [name for _, name in names if name not in found]
+    if missing:
+        say(f"Left out of {folder}: {described('photos of its lists that are not there', missing)}.")
+    places = [(split, folder / found[name]) for split, name in names if name in found]
+    return [(split, place.parent, Path(place.name)) for split, place in places]
+
+
+def find_photos(folder: Path, names: Iterable[str]) -> dict[str, Path]:
+    """The path, relative to the folder, of each photo that a list or a table names, as far as they are there.
+
+    A name is the path as written, or its end: a bare name does where it is unique.
+
+    Raises:
+        UserError: two photos fit a name.
+    """
+    photos = [path.relative_to(folder) for path in image_files(folder)]
+    ends: dict[str, list[Path]] = defaultdict(list)
+    for photo in photos:
+        for n in range(len(photo.parts)):
+            ends["/".join(photo.parts[n:])].append(photo)
+    found = {}
+    for name in dict.fromkeys(names):
+        fitting = ends.get(name.replace("\\", "/").removeprefix("./"), [])
+        exact = [photo for photo in fitting if photo.as_posix() == name]
+        if len(fitting) > 1 and not exact:
+            raise UserError(
+                f"{folder} has {fitting[0]} and {fitting[1]}, and {name} may be either: write its folder, too."
+            )
+        if fitting:
+            found[name] = (exact or fitting)[0]
+    return found
+
+
+def described(kind: str, names: Sequence[str], most: int = 3) -> str:
+    """How many there are of a kind, with the names of the first."""
+    more = f" and {len(names) - most:,} more" if len(names) > most else ""
+    return f"{len(names):,} {kind} ({', '.join(names[:most])}{more})"
 
 
 def _drawn_split(photo: Path) -> str:
@@ -165,7 +229,8 @@ def _drawn_split(photo: Path) -> str:
 
 def _files(paths: list[Path], labels: list[int | None], classes: tuple[str, ...]) -> ImageSet:
     label_of = dict(zip(paths, labels, strict=True))
-    return ImageSet(classes, len(paths), lambda: ((image, label_of[path]) for path, image in iter_images(paths)))
+    read = lambda: ((image, label_of[path]) for path, image in iter_images(paths))  # noqa: E731
+    return ImageSet(classes, len(paths), read, lambda: digest_of(map(described_file, paths)))
 
 
 def _tfds_images(name: str, split: str) -> ImageSet:
@@ -181,7 +246,8 @@ def _tfds_images(name: str, split: str) -> ImageSet:
             yield _rgb(example[image_key]), int(example[label_key]) if label_key else None
 
     classes = tuple(builder.info.features[label_key].names) if label_key else ()
-    return ImageSet(classes, builder.info.splits[split].num_examples, read)
+    count = builder.info.splits[split].num_examples
+    return ImageSet(classes, count, read, lambda: digest_of([builder.info.full_name, split, str(count)]))
 
 
 def _rgb(image: np.ndarray) -> np.ndarray:

@@ -7,20 +7,43 @@ example, would start Ghostscript), and the size in the header is checked before 
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
 import sys
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from shared.console import for_each
+from shared.console import for_each, say
 from shared.errors import UserError
 
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF")
-EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
+_JPEGS = (".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".mpo")
+_OTHERS = (".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif")
+EXTENSIONS = _JPEGS + _OTHERS
+BESIDE_PHOTOS = (
+    ".txt",
+    ".csv",
+    ".tsv",
+    ".json",
+    ".jsonl",
+    ".xml",
+    ".md",
+    ".html",
+    ".yaml",
+    ".yml",
+    ".mat",
+    ".npz",
+    ".npy",
+)
+"""Endings of files that data sets have beside their photos, and that nobody takes for one."""
+SYSTEM_NAMES = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Thumbs.db")
+"""How the names of what no person has put into a folder begin."""
 
 
 # Reading
@@ -45,6 +68,10 @@ def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") ->
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path, formats=FORMATS) as image:
                 _check_size(path, image.size, max_pixels)
+                try:
+                    image.load()
+                except OSError:
+                    return np.array(_as_shown(_without_end_marker(image, path), path).convert(mode))
                 return np.array(_as_shown(image, path).convert(mode))
     except UserError:
         raise
@@ -79,25 +106,94 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: float) -> None:
         )
 
 
+def _without_end_marker(image: Image.Image, path: Path) -> Image.Image:
+    """A JPEG that lacks its end marker alone; an OSError if it lacks more.
+
+    If pixels are missing, the decoder makes them of whatever follows the file's last byte: so it gives the same picture
+    for several continuations only if none is.
+    """
+    if image.format not in ("JPEG", "MPO"):
+        raise OSError("it ends too early")
+    content = path.read_bytes()
+    stuffing = b"\0" if content.endswith(b"\xff") else b""  # or else that byte would begin a marker
+    continuations = b"", stuffing + b"\xaa" * 500, stuffing + b"\x5b\x2d" * 250, stuffing + b"\xec\x31" * 250
+    first, *others = (Image.open(io.BytesIO(content + more + b"\xff\xd9")) for more in continuations)
+    if not all(np.array_equal(np.asarray(first), np.asarray(other)) for other in others):
+        raise OSError("it ends too early")
+    return first
+
+
 def _as_shown(image: Image.Image, path: Path) -> Image.Image:
-    """The photo as a viewer shows it: upright, 8 bits a channel, transparency over white."""
-    image = ImageOps.exif_transpose(image)
-    if image.mode == "I" or image.mode.startswith("I;16"):  # 16 bits a pixel: PNG and TIFF (I;16), PGM (I)
-        return _eight_bits(image, path)
-    if image.mode == "F":
-        raise UserError(f"{path} has floating-point pixels, whose range is unknown; save it with 8 bits a channel.")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image)
+    """The photo as a viewer shows it: upright, sRGB with 8 bits a channel, transparency over white."""
+    profile, gamma = image.info.get("icc_profile"), image.info.get("gamma")
+    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
+    eight_bits = _eight_bits(image, path) if deep else image  # 16 bits a pixel: PNG and TIFF (I;16), PGM (I)
+    upright = ImageOps.exif_transpose(eight_bits if not deep else _with_exif(eight_bits, image))
+    if upright.has_transparency_data:
+        upright = upright.convert("RGBA")
+        opaque = _in_srgb(upright.convert("RGB"), profile, gamma)
+        white = Image.new("RGB", upright.size, "white")
+        return Image.composite(opaque, white, upright.getchannel("A"))
+    return _in_srgb(upright, profile, gamma)
+
+
+def _with_exif(image: Image.Image, source: Image.Image) -> Image.Image:
+    """The image with the metadata of the file that it came from, which tell which way is up."""
+    image.info["exif"] = source.getexif().tobytes()
+    return image
+
+
+def _in_srgb(image: Image.Image, profile: bytes | None, gamma: float | None) -> Image.Image:
+    """The colours that a profile, or else a PNG file's gamma, says, in sRGB; a broken profile changes nothing."""
+    if profile:
+        if image.mode in ("P", "PA", "1"):
+            image = image.convert("RGB")
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            gave = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return gave or image
+        except (ImageCms.PyCMSError, OSError, ValueError):  # broken, or of another colour space than the pixels
+            return image
+    if gamma and abs(gamma * 2.2 - 1) > 0.05 and 0.05 < gamma < 5:  # 1/2.2 is what pixels have anyway
+        curve = (255 * (np.arange(256) / 255) ** (1 / (2.2 * gamma))).round().astype(int).tolist()
+        return image.convert("RGB").point(curve * 3)
     return image
 
 
 def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
-    values = np.asarray(image).astype(np.int64)
-    if values.min() < 0 or values.max() > 65535:
-        raise UserError(f"{path} has 32-bit pixels, whose range is unknown; save it with 8 bits a channel.")
-    return Image.fromarray((values >> 8).astype(np.uint8))
+    """A grey photo with more bits a pixel: by the range that its file declares, and else all of 16 bits."""
+    values = np.asarray(image).astype(np.float64)
+    tags = getattr(image, "tag_v2", {})
+    low, high = _declared_range(tags)
+    if high is None:
+        if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+            kind = "floating-point" if image.mode == "F" else "signed or 32-bit"
+            raise UserError(f"{path} has {kind} pixels, whose range is unknown; save it with 8 bits a channel.")
+        low, high = 0.0, 65535.0
+    if not np.isfinite(values).all():
+        raise UserError(f"{path} has pixels that are no numbers; save it with 8 bits a channel.")
+    scaled = np.clip((values - low) / (high - low), 0, 1)
+    if tags.get(ImageTags.PHOTOMETRIC) == 0:  # white is zero: Pillow turns pixels of at most 8 bits only
+        scaled = 1 - scaled
+    return Image.fromarray((255 * scaled).round().astype(np.uint8))
+
+
+class ImageTags:
+    """TIFF 6.0's numbers of what is read here."""
+
+    PHOTOMETRIC = 262
+    MIN, MAX = 280, 281
+    SAMPLE_MIN, SAMPLE_MAX = 340, 341
+
+
+def _declared_range(tags: Mapping[int, Any]) -> tuple[float, float | None]:
+    """The lowest and the highest value that a TIFF file says its pixels have; None if it does not say."""
+    for lowest, highest in ((ImageTags.SAMPLE_MIN, ImageTags.SAMPLE_MAX), (ImageTags.MIN, ImageTags.MAX)):
+        if highest in tags:
+            low, high = (float(np.ravel(tags.get(tag, 0))[0]) for tag in (lowest, highest))
+            if np.isfinite([low, high]).all() and high > low:
+                return low, high
+    return 0.0, None
 
 
 def exif_of_upright(path: str | Path) -> bytes:
@@ -116,21 +212,54 @@ def exif_of_upright(path: str | Path) -> bytes:
 
 
 def image_files(folder: str | Path) -> list[Path]:
-    """All photo files below the folder, by extension, sorted; hidden files and folders are left out."""
+    """All photo files below the folder, through links, too, by extension, sorted; see `say_left_out` for the others."""
+    return _walk(folder)[0]
+
+
+def is_system_name(name: str) -> bool:
+    """Whether a file or folder is hidden or the operating system's own: no photo, and no class of photos."""
+    return name.startswith(SYSTEM_NAMES) or name == "desktop.ini"
+
+
+def _walk(folder: str | Path) -> tuple[list[Path], list[Path]]:
+    """The photo files below a folder, and whatever else is there that somebody might take for one."""
     files: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith((".", "__MACOSX"))]
-        files += [Path(parent, name) for name in names if _is_photo_name(name)]
-    return sorted(files)
+    others: list[Path] = []
+    seen = {os.path.realpath(folder)}  # a link may lead back to where it is
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        others += [Path(parent, name) for name in folders if is_system_name(name)]
+        folders[:] = sorted(name for name in folders if not is_system_name(name))
+        real = {name: os.path.realpath(Path(parent, name)) for name in folders}
+        folders[:] = [name for name in folders if real[name] not in seen]
+        seen.update(real.values())
+        for path in (Path(parent, name) for name in names):
+            if is_system_name(path.name) or path.suffix.lower() not in EXTENSIONS or not os.path.exists(path):
+                others.append(path)
+            else:
+                files.append(path)
+    kept = [path for path in others if path.suffix.lower() not in BESIDE_PHOTOS or is_system_name(path.name)]
+    return sorted(files), sorted(kept)
+
+
+@lru_cache
+def say_left_out(folder: Path) -> None:
+    """Count and name, in one line and once, what is in a folder and is not taken for a photo."""
+    others = _walk(folder)[1]
+    if others:
+        names = ", ".join(str(path.relative_to(folder)) for path in others[:5])
+        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
+        say(f"Left out of {folder}: {len(others)} that are hidden, or no photos by their endings ({names}{more}).")
 
 
 def named_files(paths: Iterable[Path]) -> list[Path]:
     """The files among `paths`, and all photos below the folders; UserError if a folder has none."""
     files: list[Path] = []
-    for path in paths:
+    for path in (path.expanduser() for path in paths):
         found = image_files(path) if path.is_dir() else [path]
         if not found:
             raise UserError(f"{path} has no photos in it; give a folder of .jpg or .png files.")
+        if path.is_dir():
+            say_left_out(path)
         files += found
     return files
 
@@ -150,10 +279,6 @@ def load_each(files: Sequence[Path], longest: int = 640) -> tuple[list[Path], li
 def spread(count: int, most: int) -> list[int]:
     """At most so many numbers of range(count), spread evenly, the first and the last included."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
-
-
-def _is_photo_name(name: str) -> bool:
-    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
 def iter_images(files: Iterable[Path], max_pixels: float = 64e6) -> Iterator[tuple[Path, np.ndarray]]:

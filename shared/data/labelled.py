@@ -15,8 +15,9 @@ from shared.data.images import iter_images, named_files, spread
 def labelled_photos(source: str | Path, most: int) -> Iterator[tuple[np.ndarray, str]]:
     """Up to `most` photos, uint8 (H, W, 3), spread evenly over a folder or a TFDS data set, each with its class.
 
-    The class is the last WordNet ID (n02102040) in the file's path, or the name that TFDS has for it; "" if there is
-    none. Broken files are skipped. Of a TFDS data set, the photos are those of the validation split.
+    The class is the last WordNet ID (n02102040) in the file's path, else the folder that it is in, one of a folder for
+    each class, or the name that TFDS has for it; "" if there is none. Broken files are skipped. Of a TFDS data set, the
+    photos are those of the validation split.
 
     Raises:
         UserError: nothing there, no photos, or none that can be read.
@@ -29,4 +30,5 @@ def labelled_photos(source: str | Path, most: int) -> Iterator[tuple[np.ndarray,
         return
     files = named_files([folder])
     for path, photo in iter_images(files[n] for n in spread(len(files), most)):
-        yield photo, (re.findall(r"n\d{8}", str(path.resolve())) or [""])[-1]
+        parents = path.relative_to(folder).parts[:-1]
+        yield photo, (re.findall(r"n\d{8}", str(path.resolve())) or parents or [""])[-1]

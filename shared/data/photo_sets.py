@@ -42,6 +42,8 @@ def open_train_splits(data: str, same_classes: bool = False) -> list[ImageSet]:
     sources = [open_images(name.strip(), "train") for name in data.split(",")]
     if same_classes and (not sources[0].classes or len({source.classes for source in sources}) > 1):
         raise UserError(f"{data} has no classes to learn: give a folder with a folder for each class.")
+    if same_classes and len(sources[0].classes) < 2:
+        raise UserError(f"{data} has one class only, {sources[0].classes[0]}: give a folder with two or more.")
     return sources
 
 

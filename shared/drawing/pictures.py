@@ -5,6 +5,7 @@ A picture is a np.uint8 array of shape (H, W, 3), values 0-255, RGB. Every file 
 
 from __future__ import annotations
 
+import struct
 import textwrap
 from collections.abc import Sequence
 from functools import lru_cache
@@ -16,26 +17,51 @@ from PIL import Image, ImageDraw, ImageFont
 
 from shared.console import say
 from shared.errors import UserError
-from shared.files import write_atomically
+from shared.files import output_path, write_atomically
 
 Colour = tuple[int, int, int]
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 SHEET_PHOTOS = 24  # photos on a sheet at most
 
 
+SIDES = {"PNG": 2**31 - 1, "TIFF": 2**31 - 1, "BMP": 2**31 - 1, "PPM": 2**31 - 1}
+SIDES |= {"JPEG": 65_500, "WEBP": 16_383, "GIF": 65_535, "AVIF": 65_535}
+"""The formats that hold a picture as it is, or nearly, and the most pixels that a side may have."""
+
+
+def picture_path(requested: Path | None, app: str, default_name: str) -> Path:
+    """`output_path` for a picture: UserError for an ending that no picture can be written with."""
+    path = output_path(requested, app, default_name)
+    format_of(path)
+    return path
+
+
+def format_of(path: Path, height: int = 0, width: int = 0) -> str:
+    """Pillow's name of the format that a path ends with; UserError if it cannot hold such a picture."""
+    name = Image.registered_extensions().get(path.suffix.lower(), "")
+    if name not in SIDES or name not in Image.SAVE:
+        raise UserError(f"{path.name!r} does not end in a picture format that can be written; use .png, .jpg or .webp.")
+    if max(height, width) > SIDES[name]:
+        size = f"{width} x {height} pixels"
+        raise UserError(f"{path.name} would have {size}, and {name} holds at most {SIDES[name]:,} a side; use .png.")
+    return name
+
+
 def save_image(path: str | Path, image: np.ndarray, **options: Any) -> None:
     """Write one uint8 picture (H, W, 3); the extension chooses the format (.png, .jpg, .webp, ...).
 
-    Options are those of Pillow's writer for the format; without any, JPEG and lossy WebP have quality 92.
+    Options are those of Pillow's writer for the format; without any, JPEG and lossy WebP have quality 92. UserError if
+    the format cannot hold the picture.
     """
     path = Path(path)
-    format = Image.registered_extensions().get(path.suffix.lower())
-    if format not in Image.SAVE:
-        raise UserError(f"{path.name!r} does not end in a picture format that can be written; use .png, .jpg or .webp.")
+    format = format_of(path, *checked(image).shape[:2])
     if not options and format in ("JPEG", "WEBP"):
         options = {"quality": 92}
     with write_atomically(path) as temporary:
-        Image.fromarray(checked(image)).save(temporary, format, **options)
+        try:
+            Image.fromarray(image).save(temporary, format, **options)
+        except (ValueError, struct.error, OverflowError) as error:  # what Pillow's writers raise
+            raise UserError(f"{path.name} cannot be written as {format} ({error}); use .png.") from error
 
 
 def save_photo_sheet(path: Path, sheet: np.ndarray, photos: int) -> None:

@@ -48,17 +48,19 @@ def token_table(tokens: int, config: BlockConfig) -> keras.layers.ReversibleEmbe
     )
 
 
-def embed(ids: Any, positions: Any, table: keras.layers.ReversibleEmbedding, config: BlockConfig) -> Any:
+def embed(
+    ids: Any, positions: Any, table: keras.layers.ReversibleEmbedding, config: BlockConfig, part: str = ""
+) -> Any:
     """The sum of each token's vector and its position's, (batch, time, units).
 
     Positions are one-hot (batch, time, longest), for a dense layer, not ids for an embedding: Adam on TensorFlow takes
-    an embedding's repeated rows one by one.
+    an embedding's repeated rows one by one. The layers' names begin with `part`, which is empty for a decoder.
     """
     from keras import layers
 
     kind = {"dtype": config.dtype}
-    position = layers.Dense(config.units, use_bias=False, name="places", **kind)(positions)
-    token = layers.Rescaling(config.units**0.5, name="scale", **kind)(table(ids))
+    position = layers.Dense(config.units, use_bias=False, name=f"{part}places", **kind)(positions)
+    token = layers.Rescaling(config.units**0.5, name=f"{part}scale", **kind)(table(ids))
     return layers.Dropout(config.dropout, **kind)(layers.Add(**kind)([token, position]))
 
 
@@ -82,14 +84,14 @@ def packed_rows(ids: Any, start: int, longest: int) -> tuple[Any, Any]:
 
 
 def transformer_block(
-    n: int, x: Any, mask: Any, config: BlockConfig, memory: Any = None, memory_mask: Any = None
+    n: int | str, x: Any, mask: Any, config: BlockConfig, memory: Any = None, memory_mask: Any = None
 ) -> Any:
-    """Block number `n` of a decoder: self-attention, attention to the memory, two dense layers.
+    """Block `n` of a decoder: self-attention, attention to the memory, two dense layers.
 
     Without a memory it is a block of an encoder.
 
     Args:
-        n: is in the names of the layers.
+        n: ends the names of the layers: in a decoder the number of the block, from 0.
         x: (batch, time, units).
         mask: which tokens each token sees, bool (batch, time or 1, time).
         memory: what a decoder writes about: an encoded sentence, a photo's features, (batch, cells, units).

@@ -7,13 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.data.images import exif_of_upright
+from apps.parts.colorizer.guided_filter import Hint
+from shared.console import say
+from shared.data.images import exif_of_upright, load_image
 from shared.drawing.pictures import save_image
 from shared.errors import UserError
 
 FORMATS = {".jpg": {"quality": 95, "subsampling": 0}, ".png": {"compress_level": 3}, ".webp": {"quality": 95}}
 FORMATS |= {".jpeg": FORMATS[".jpg"], ".tif": {}, ".tiff": {}, ".bmp": {}}
 """Pillow's options for each ending: those that keep colours best."""
+
+
+LONGEST_EXIF = 65_533  # bytes in a JPEG file's segment, its own head included
 
 
 def default_name(file: Path) -> str:
@@ -24,7 +29,21 @@ def default_name(file: Path) -> str:
 
 def save_coloured(path: Path, picture: np.ndarray, source: Path) -> None:
     """Save a coloured photo with the camera, date and place that its source file tells."""
-    save_image(path, picture, **FORMATS[path.suffix.lower()], exif=exif_of_upright(source))
+    exif = exif_of_upright(source)
+    if len(exif) > LONGEST_EXIF and path.suffix.lower() in (".jpg", ".jpeg", ".webp"):
+        say(f"{path.name}: the camera's notes of {source.name} are too long for one more file, and are left out.")
+        exif = b""
+    save_image(path, picture, **FORMATS[path.suffix.lower()], exif=exif)
+
+
+def hints_for(files: Sequence[Path], texts: Sequence[str]) -> list[Hint]:
+    """The hints for a photo, x,y,#rrggbb each; UserError if there are several photos, or one that cannot be read."""
+    if len(files) > 1:
+        if texts:
+            raise UserError(f"--hint is for one photo, and there are {len(files)}.")
+        return []
+    photo = load_image(files[0])
+    return [Hint.parse(text, photo) for text in texts]
 
 
 def check_output(output: Path | None, named: Sequence[Path], count: int) -> None:

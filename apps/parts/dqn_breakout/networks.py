@@ -31,7 +31,8 @@ def load_network(game: str, model: Path | None = None) -> keras.Model:
             f"RUN`, and let it play with `--game {game} --model RUN`. Shipped: {', '.join(shipped) or 'no game'}."
         )
     path = model or saved_models.MODELS / f"dqn_{game}"
-    network, _ = saved_models.load(path)
+    network, record = saved_models.load(path)
+    saved_models.check_meaning(path, record, game=game)
     wanted = ((None, *OBSERVATION), (None, len(action_names(game))))
     if (network.input_shape, network.output_shape) != wanted:
         raise UserError(

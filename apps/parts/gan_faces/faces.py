@@ -33,6 +33,10 @@ def load_splits(data: str, crop: float, *splits: str) -> list[np.ndarray]:
         raise UserError(f"{data} has {count} photos, and a GAN needs at least {MIN_PHOTOS}, better 10,000 or more.")
     loading(f"the faces of {data}")
     faces = [load_faces(data, split, crop) for split in splits]
+    expected = sum(len(open_images(data, split)) for split in splits)
+    readable = count * sum(map(len, faces)) // max(expected, 1)
+    if readable < MIN_PHOTOS:
+        raise UserError(f"{data} has about {readable} photos that can be read, and a GAN needs at least {MIN_PHOTOS}.")
     for part, split in zip(faces, splits, strict=True):
         if len(part) < 2:
             raise UserError(f"{data} has {len(part)} readable photos for {split}: name a folder with more.")

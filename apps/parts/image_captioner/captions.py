@@ -6,8 +6,10 @@ CSV is) or in Flickr8k.token.txt (lines of `image#number TAB caption`). Its spli
 
 from __future__ import annotations
 
+import csv
 import json
 import re
+import unicodedata
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,20 +18,28 @@ from pathlib import Path
 import numpy as np
 
 from shared.console import say
-from shared.data.datasets import split_photos
-from shared.data.images import image_files, iter_images, resize
+from shared.data.datasets import described, find_photos, open_text, split_photos
+from shared.data.images import iter_images, resize
 from shared.data.vocabulary import Words
 from shared.decoding.captioner import Caption
 from shared.errors import UserError
 from shared.files import write_atomically
 
-EXAMPLES = 3  # in a message
 Faults = dict[str, list[str]]  # names of what is left out, by the kind of fault
 
 
 def words_of(text: str) -> Words:
-    """The words of a sentence, letters and digits in lower case, as in Karpathy's split of Flickr8k."""
-    return tuple(re.findall(r"[^\W_]+", text.lower()))
+    """The words of a sentence, letters and digits in lower case, as in Karpathy's split of Flickr8k.
+
+    The marks above, below and beside letters belong to their words, as Hindi and Vietnamese need.
+    """
+    letters = (c if unicodedata.category(c)[0] in "LNM" or c in JOINERS else " " for c in text.lower())
+    return tuple("".join(letters).split())
+
+
+JOINERS = "\u200c\u200d"  # inside of Persian and Indian words
+SPACELESS = re.compile("[\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff]{5}|[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]{15}")
+"""More letters in a row than words have: Japanese and Chinese; Thai, Lao, Burmese and Khmer."""
 
 
 @dataclass(frozen=True)
@@ -56,29 +66,27 @@ def read_captions(data: str | Path, *splits: str) -> list[list[CaptionedPhoto]]:
             "(TFDS has no such data set)."
         )
     faults: Faults = defaultdict(list)
-    captions = _captions(_captions_file(folder), faults)
-    present = {path.name for path in image_files(folder)}
-    for name in sorted(captions.keys() - present):
+    written = _captions(_captions_file(folder), faults)
+    places = find_photos(folder, written)
+    for name in sorted(written.keys() - places.keys()):
         faults["captioned photos that are not there"].append(name)
+    captions: dict[Path, list[Words]] = defaultdict(list)
+    for name, place in places.items():
+        captions[folder / place] += written[name]
     found: dict[str, list[CaptionedPhoto]] = {split: [] for split in splits}
     for name, root, path in split_photos(folder):
         if chosen := {name, "all"} & set(splits):
-            if path.name not in captions:
-                faults["photos without captions"].append(path.name)
+            if root / path not in captions:
+                faults["photos without captions"].append(str(path))
             else:
                 for split in chosen:
-                    found[split].append(CaptionedPhoto(root / path, tuple(captions[path.name])))
+                    found[split].append(CaptionedPhoto(root / path, tuple(captions[root / path])))
     if faults:
-        say(f"Left out of {folder}: {'; '.join(_described(kind, names) for kind, names in faults.items())}.")
+        say(f"Left out of {folder}: {'; '.join(described(kind, names) for kind, names in faults.items())}.")
     for split in splits:
         if not found[split]:
             raise UserError(f"{folder} has no photos with captions in its {split} split.")
     return [found[split] for split in splits]
-
-
-def _described(kind: str, names: list[str]) -> str:
-    more = f" and {len(names) - EXAMPLES:,} more" if len(names) > EXAMPLES else ""
-    return f"{len(names):,} {kind} ({', '.join(names[:EXAMPLES])}{more})"
 
 
 def _captions_file(folder: Path) -> Path:
@@ -89,30 +97,36 @@ def _captions_file(folder: Path) -> Path:
 
 
 def _captions(file: Path, faults: Faults) -> dict[str, list[Words]]:
-    """Captions by the photo's name. Line by line: a quote that is never closed spoils its own line only."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is not UTF-8: byte {error.start} is wrong; save it again as UTF-8.") from error
+    """Captions by the photo's name as written. Line by line: a quote that is never closed spoils its own line only."""
     captions: dict[str, list[Words]] = {}
-    for number, line in enumerate(lines, 1):
-        name, comma, text = line.partition("\t" if file.name.endswith(".token.txt") else ",")
-        name = Path(name.split("#")[0].strip()).name
+    spaceless = 0
+    for number, line in enumerate(open_text(file).splitlines(), 1):
+        name, text = _fields(line, tabs=file.name.endswith(".token.txt"))
         if (number == 1 and name == "image") or not line.strip():
             continue
-        words = words_of(_unquoted(text))
-        if not comma or not name:
+        words = words_of(text or "")
+        if text is None or not name:
             faults["lines of another form"].append(f"line {number}")
         elif not words:
             faults["empty captions"].append(f"line {number}")
         else:
             captions.setdefault(name, []).append(words)
+            spaceless += any(SPACELESS.search(word) for word in words)
+    if spaceless > sum(map(len, captions.values())) / 10:
+        raise UserError(f"{file} is in a language without spaces between words: put spaces between them first.")
     return captions
 
 
-def _unquoted(text: str) -> str:
-    text = text.strip()
-    return text[1:-1].replace('""', '"') if len(text) > 1 and text[0] == text[-1] == '"' else text
+def _fields(line: str, tabs: bool) -> tuple[str, str | None]:
+    """The photo's name and the caption of a line, `name#number TAB caption` or CSV; None for a missing caption."""
+    if tabs:
+        name, tab, text = line.partition("\t")
+        return re.sub(r"#\d+$", "", name.strip()), text if tab else None
+    try:
+        name, *rest = next(csv.reader([line], skipinitialspace=True, strict=True))
+    except (csv.Error, StopIteration):  # a quote that is never closed, or a second one
+        name, *rest = line.split(",", 1)
+    return name.strip(), ",".join(rest) if rest else None
 
 
 def read_photos(found: Sequence[CaptionedPhoto], size: int) -> tuple[np.ndarray, list[CaptionedPhoto]]:

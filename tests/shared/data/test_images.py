@@ -348,12 +348,17 @@ def test_a_picture_without_pixels(tmp_path, size):
 
 
 def test_a_jpeg_cut_off_anywhere(tmp_path):
-    """Every beginning of a file, so also one that ends within a marker or a table."""
+    """Every beginning of a file, so also one that ends within a marker or a table, but for the last bytes."""
     noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (16, 16, 3), np.uint8))
     content, path = encoded(noise, "JPEG", quality=30), tmp_path / "cut.jpg"
-    for length in range(1, len(content) - 2, 3):
-        path.write_bytes(content[:length])
-        refused(path)
+    whole = np.asarray(Image.open(io.BytesIO(content)), int)
+    for missing in range(1, len(content)):
+        path.write_bytes(content[:-missing])
+        if missing > 4:
+            refused(path)
+    for missing in (1, 2):  # of the end marker
+        path.write_bytes(content[:-missing])
+        np.testing.assert_array_equal(load_image(path), whole)
 
 
 def test_what_follows_a_picture_is_not_read(tmp_path):

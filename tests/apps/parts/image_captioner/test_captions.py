@@ -75,7 +75,7 @@ def test_what_is_left_out_is_counted_and_named(tmp_path, capsys):
     assert "1 empty captions (line 3)" in err
     assert "2 lines of another form (line 4, line 5)" in err
     assert "2 captioned photos that are not there (gone.jpg, lost.jpg)" in err
-    assert "1 photos without captions (bare.jpg)" in err
+    assert "1 photos without captions (Images/bare.jpg)" in err
     assert err.count("\n") == 1
 
 
