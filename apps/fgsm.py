@@ -30,7 +30,7 @@ import numpy as np
 import tyro
 
 from apps.parts.fgsm.equation import equation, guesses_of_terms, report, save
-from apps.parts.fgsm.inputs import Goal, goal_for, lossless, share
+from apps.parts.fgsm.inputs import Goal, attackable, goal_for, lossless, share
 from apps.parts.fgsm.photos import Photos, accuracy, among, described, open_photos
 from shared import cli, saved_models
 from shared.classifiers import fine_tuning, imagenet
@@ -372,7 +372,7 @@ def attack(config: Attack) -> None:
     if config.sweep:
         return sweep(config)
     source = config.photo or next(path for path in sample_photos() if path.stem == "coffee")
-    photo, sheet = load_image(source), lossless(config.output, f"{source.stem}.png")
+    photo, sheet = attackable(load_image(source), source.name), lossless(config.output, f"{source.stem}.png")
     classifier = find_classifier(config.model, 1, TRAINED_BY)
     goal, small = goal_for(classifier, photo, config.target), crop_square(photo, classifier.size)
     sizes = [(small, f"-{classifier.size}"), (photo, "")]

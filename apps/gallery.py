@@ -3,6 +3,7 @@
     python apps/gallery.py                  opens it for this computer alone
     python apps/gallery.py --browser        and shows it
     python apps/gallery.py --host 0.0.0.0   for everyone in your network, such as a class
+    python apps/gallery.py --root-path /arcade      behind a web server that shows it there
 
 It needs Gradio (pip install -r requirements-gallery.txt -c constraints.txt), and no network. A tab asks for its input,
 calls the functions that the app's command calls, and shows what comes. A model is loaded once, when it is first asked
@@ -12,6 +13,7 @@ An app has a tab if there is apps/parts/APP/tab.py: CONTRIBUTING.md says what is
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -40,6 +42,8 @@ class Serve(Settings):
     """By default the first free one from 7860."""
     host: str = "127.0.0.1"
     """Address to listen at: by default this computer's own, which nobody else can reach."""
+    root_path: str = ""
+    """Where a web server in front of the page shows it: a path such as /arcade, or its whole address."""
     browser: bool = False
     """Also show the page in your browser."""
     share: bool = False
@@ -74,6 +78,8 @@ def build() -> Any:
 
 def serve(config: Serve) -> None:
     """Open the page, until Ctrl-C closes it."""
+    if not re.fullmatch(r"(https?://[^\s/]+)?(/[\w.~-]+)*/?", config.root_path):
+        raise UserError(f"--root-path {config.root_path} is neither a path such as /arcade nor an http address.")
     with opened(build, **asdict(config)) as blocks:
         print(f"The gallery is open at {blocks.share_url or blocks.local_url} (Ctrl-C closes it).", flush=True)
         wait()

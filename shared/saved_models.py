@@ -211,7 +211,7 @@ def _read_config(file: Path, required: bool) -> dict[str, Any]:
         config = json.loads(beside.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise UserError(f"{file.parent} holds no {CONFIG}: name {file} itself to do without.") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{beside} is not valid JSON: restore it, or save the model again.") from error
     if not isinstance(config, dict):
         raise UserError(f"{beside} must hold a JSON object: restore it, or save the model again.")

@@ -131,17 +131,35 @@ def read(kind: type[Config], path: Path) -> Config:
         if not isinstance(values, dict) or set(values) - names:
             raise ValueError("it has settings that this version does not know")
         types = typing.get_type_hints(kind)
-        return kind(
-            **{name: Path(value) if _is_path(types[name]) and value else value for name, value in values.items()}
-        )
+        return kind(**{name: _restored(name, value, types[name]) for name, value in values.items()})
     except FileNotFoundError as error:
         raise UserError(f"{path.parent} holds no run to go on with: train without --resume first.") from error
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise UserError(f"{path} cannot be read ({error}): train again without --resume.") from error
 
 
-def _is_path(kind: Any) -> bool:
-    return kind is Path or (typing.get_origin(kind) in (typing.Union, UnionType) and Path in typing.get_args(kind))
+def _restored(name: str, value: Any, kind: Any) -> Any:
+    """A value of JSON as its field's type has it: a path, a tuple; TypeError if it is of another one."""
+    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    if origin is Literal:
+        fits = any(value == choice and type(value) is type(choice) for choice in inside)
+    elif origin in (typing.Union, UnionType):
+        if value is None and type(None) in inside:
+            return None
+        return _restored(name, value, next(each for each in inside if each is not type(None)))
+    elif origin is tuple:
+        if isinstance(value, list):
+            return tuple(_restored(name, each, inside[0]) for each in value)
+        fits = False
+    elif kind is Path:
+        if isinstance(value, str) and value:
+            return Path(value)
+        fits = False
+    else:
+        fits = type(value) is kind or (kind is float and type(value) is int)
+    if not fits:
+        raise TypeError(f"{name} is {value!r:.40}")
+    return value
 
 
 def resumed(config: Run) -> Run:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from shared.errors import UserError
 from shared.training.checkpoints import Checkpoints
 
 
@@ -45,6 +46,8 @@ class BestKeeper:
         self.value = math.inf if self.lower_is_better else -math.inf
         self.resumed_step: int | None = None
         if resume and (restored := checkpoints.restore()):
+            if not isinstance(restored.get("best"), (int, float)):
+                raise UserError(f"The checkpoint in {checkpoints.folder} says no best value; train without --resume.")
             self.value, self.resumed_step = restored["best"], restored["step"]
         self.saved_s = time.monotonic()
 

@@ -114,8 +114,12 @@ class Checkpoints:
                     f"The checkpoint {folder} is of a different training: {key} is {_describe(specs.get(key))} there "
                     f"and {_describe(here.get(key))} here; resume with its settings, or train again without --resume."
                 )
+        wanted = {key: np.asarray(variable).dtype for key, variable in variables.items()}
+        for key, dtype in wanted.items():
+            if arrays[key].dtype.itemsize != dtype.itemsize or arrays[key].dtype.kind not in f"u{dtype.kind}":
+                raise UserError(f"{folder} holds other numbers than it says; train again without --resume.")
         for key, variable in variables.items():
-            variable.assign(arrays[key].view(np.asarray(variable).dtype))  # bfloat16 was stored as plain bits
+            variable.assign(arrays[key].view(wanted[key]))  # bfloat16 was stored as plain bits
 
     def _variables(self) -> dict[str, Any]:
         # By position: Keras numbers its automatic names anew in every process, so paths alone identify nothing.
@@ -155,8 +159,25 @@ def _write(folder: Path, state: dict[str, Any], variables: dict[str, Any]) -> No
 
 def _read(folder: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     state = json.loads((folder / "state.json").read_text(encoding="utf-8"))
+    if not _has_form(state):
+        raise ValueError("state.json is not as it was written")
     with open(folder / "arrays.npz", "rb") as file, np.load(file, allow_pickle=False) as arrays:  # checks CRCs
-        return state, {key: arrays[key] for key in state["variables"]}
+        read = {key: arrays[key] for key in state["variables"]}
+    for key, array in read.items():
+        if not isinstance(array, np.ndarray) or list(array.shape) != state["variables"][key]["shape"]:
+            raise ValueError(f"{key} is not as it was written")
+    return state, read
+
+
+def _has_form(state: Any) -> bool:
+    """Whether this could be what `_write` wrote: somebody may have changed the file, or a disk."""
+    kinds = {"step": int, "extra": dict, "variables": dict}
+    if not isinstance(state, dict) or any(type(state.get(key)) is not kind for key, kind in kinds.items()):
+        return False
+    specs = state["variables"].values()
+    return all(isinstance(spec, dict) and spec.keys() == {"name", "shape", "dtype"} for spec in specs) and all(
+        isinstance(spec["shape"], list) for spec in specs
+    )
 
 
 def _spec(path: str, array: np.ndarray) -> dict[str, Any]:

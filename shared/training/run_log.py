@@ -128,11 +128,19 @@ class RunLog:
 
 
 def _records(path: Path) -> Iterator[dict[str, Any]]:
-    """The lines of metrics.jsonl; one that a crash has cut short is passed over."""
+    """The lines of metrics.jsonl; one that a crash has cut short, or that is no such record, is passed over."""
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
-            with suppress(ValueError):
-                yield json.loads(line)
+            with suppress(ValueError, RecursionError):
+                record = json.loads(line)
+                if _is_record(record):
+                    yield record
+
+
+def _is_record(record: Any) -> bool:
+    """A step, the time, and numbers; null stands for one that JSON lacks."""
+    numbers_only = isinstance(record, dict) and all(isinstance(x, (int, float, type(None))) for x in record.values())
+    return numbers_only and None not in (record.get("step"), record.get("time_s"))
 
 
 def _number(value: Any) -> int | float | None:

@@ -28,6 +28,7 @@ from shared.data.vocabulary import Vocabulary
 from shared.drawing.pictures import save_image
 from shared.errors import UserError
 from shared.training.runtime import import_keras
+from tests.apps.command import Command
 
 ROOT = Path(__file__).parents[2]
 SECRET = "nobody may read this"
@@ -426,6 +427,27 @@ def test_a_port_that_is_taken(gallery):
     port = gallery[0].server_port
     with pytest.raises(UserError, match=f"cannot listen at 127.0.0.1, port {port}"), opened(app.build, port=port):
         pass
+
+
+def test_behind_a_web_server_under_a_path(monkeypatch):
+    import gradio as gr
+
+    for name in ("GRADIO_TEMP_DIR", "GRADIO_EXAMPLES_CACHE"):
+        monkeypatch.setenv(name, "to be restored")
+
+    def build():
+        with gr.Blocks(analytics_enabled=False) as blocks:
+            gr.Markdown("Nothing")
+        return blocks
+
+    with opened(build, root_path="/arcade/") as blocks:
+        assert httpx.get(f"{blocks.local_url}config").json()["root"].endswith("/arcade")
+        assert "/arcade" in httpx.get(blocks.local_url).text
+
+
+@pytest.mark.parametrize("place", ["arcade", "/a b", "ftp://there/", "javascript:alert(1)", "//", "/<script>"])
+def test_a_place_that_no_web_server_shows(place, capsys):
+    assert "--root-path" in Command("gallery").sentence(capsys, f"--root-path={place}")
 
 
 @pytest.mark.slow

@@ -10,10 +10,13 @@ import numpy as np
 
 from shared.classifiers.attacks import grey_levels
 from shared.classifiers.classifier import Classifier
+from shared.console import say
+from shared.data.images import fit_within
 from shared.errors import UserError, suggest
 from shared.files import output_path
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
+MAX_PIXELS = 5e6  # of an attack at the photo's own size: the gradient through the scaling takes 160 bytes a pixel
 
 
 def share(text: str) -> float:
@@ -39,6 +42,18 @@ def lossless(requested: Path | None, name: str) -> Path:
             "does not keep every pixel, such as JPEG, would wipe it out."
         )
     return path
+
+
+def attackable(photo: np.ndarray, name: str) -> np.ndarray:
+    """The photo, uint8 (H, W, 3), or a smaller copy if its own size would take too much memory, which is said."""
+    height, width = photo.shape[:2]
+    shrunk = fit_within(photo, int(max(height, width) * min((MAX_PIXELS / (height * width)) ** 0.5, 1)))
+    if shrunk.shape != photo.shape:
+        say(
+            f"{name} has {width} x {height} pixels, more than the {MAX_PIXELS / 1e6:g} million that are attacked: "
+            f"a copy of {shrunk.shape[1]} x {shrunk.shape[0]} is."
+        )
+    return shrunk
 
 
 @dataclass(frozen=True)

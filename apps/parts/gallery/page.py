@@ -45,6 +45,7 @@ def opened(
     port: int | None = None,
     browser: bool = False,
     share: bool = False,
+    root_path: str = "",
 ) -> Iterator[Any]:
     """The page that `build` makes, gradio.Blocks, for as long as the block lasts.
 
@@ -54,6 +55,7 @@ def opened(
         port: by default the first free one from 7860.
         browser: also show it in the person's browser.
         share: also make a public link, through a server of Gradio's.
+        root_path: where a web server in front of the page shows it, a path or an address; "" if there is none.
 
     Raises:
         UserError: Gradio is not installed, or the port is taken.
@@ -66,7 +68,9 @@ def opened(
         os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "HF_HUB_DISABLE_TELEMETRY": "1"}
         loading("Gradio")
         blocks = build().queue(max_size=MAX_QUEUE)
-        _launch(blocks, server_name=host, server_port=port, inbrowser=browser, share=share)
+        _launch(
+            blocks, server_name=host, server_port=port, inbrowser=browser, share=share, root_path=root_path.rstrip("/")
+        )
         try:
             yield blocks
         finally:
