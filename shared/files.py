@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import secrets
 import sys
 import tempfile
@@ -59,6 +60,17 @@ def write_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def sweep(folder: Path) -> None:
+    """Delete what `write_atomically` has left in a folder, and in those in it, when a process was killed in the middle.
+
+    Only for a folder that nobody else writes to, such as that of a run.
+    """
+    for path in (*folder.glob(".*"), *folder.glob("*/.*")):
+        if re.fullmatch(r"\..*-[0-9a-f]{8}(\.\w+)?", path.name) and path.is_file() and not path.is_symlink():
+            with contextlib.suppress(OSError):
+                path.unlink()
 
 
 @contextmanager

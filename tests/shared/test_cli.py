@@ -15,7 +15,7 @@ import pytest
 from shared import cli
 from shared.console import JsonKeys, finish_batch, for_each, held_stderr, print_answers
 from shared.errors import UserError, in_range, suggest
-from shared.files import output_path, write_atomically
+from shared.files import output_path, sweep, write_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 APP = '''"""Colour old photographs.
@@ -310,6 +310,19 @@ def test_write_atomically_leaves_nothing_half_written(tmp_path):
         assert (temporary.parent, temporary.suffix) == (tmp_path, ".txt")
         temporary.write_text("new")
     assert (path.read_text(), os.listdir(tmp_path)) == ("new", ["a.txt"])
+
+
+def test_what_a_killed_process_left_half_written_is_swept_and_nothing_else(tmp_path):
+    (tmp_path / "sheets").mkdir()
+    for name in ("model.keras", "sheets/000.jpg"):
+        with write_atomically(tmp_path / name) as temporary:
+            temporary.write_bytes(b"whole")
+        temporary.touch()
+    (tmp_path / ".git-blame-ignore").touch()
+    (tmp_path / "notes-01234567.txt").touch()
+    sweep(tmp_path)
+    left = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert left == {"model.keras", "sheets/000.jpg", ".git-blame-ignore", "notes-01234567.txt"}
 
 
 def test_write_atomically_goes_through_links_and_refuses_devices(tmp_path):
