@@ -11,7 +11,7 @@ from types import UnionType
 from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from shared.errors import UserError, in_range
-from shared.files import write_atomically
+from shared.files import sweep, write_atomically
 
 Config = TypeVar("Config")
 Run = TypeVar("Run", bound="Training")
@@ -196,6 +196,7 @@ def begin(config: Run, data: str | None = None) -> Run:
         UserError: the folder holds a run already, and nobody asked to resume it; or its data are others.
     """
     folder = config.run
+    sweep(folder)
     record = folder / "run.json"
     if not config.resume:
         if (folder / "metrics.jsonl").exists():  # a record alone is of a run that ended before its first step

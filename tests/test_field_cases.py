@@ -100,6 +100,40 @@ def test_the_gamma_of_a_png_counts_as_in_a_browser(tmp_path, gamma, expected):
     assert load_image(path).mean() == pytest.approx(expected, abs=1)
 
 
+def test_a_grey_profile_counts_below_transparency_too(tmp_path):
+    picture = Image.fromarray(GREY).convert("LA")
+    path = saved(tmp_path / "a.png", picture, icc_profile=profile(1.0, "GRAY"))
+    assert load_image(path).mean() == pytest.approx(126.5, abs=3)
+
+
+def test_a_png_that_says_srgb_is_srgb_whatever_its_gamma(tmp_path):
+    info = PngImagePlugin.PngInfo()
+    info.add(b"sRGB", b"\0")
+    info.add(b"gAMA", (100_000).to_bytes(4, "big"))
+    assert (load_image(saved(tmp_path / "a.png", Image.fromarray(GREY), pnginfo=info)) == 53).all()
+
+
+PRIMARIES = {  # D50, in the order red, green, blue
+    "Display P3": ((0.5151, 0.2412, -0.0011), (0.2920, 0.6922, 0.0419), (0.1571, 0.0666, 0.7841)),
+    "Adobe RGB": ((0.6097, 0.3111, 0.0195), (0.2053, 0.6257, 0.0609), (0.1492, 0.0632, 0.7446)),
+    "sRGB": ((0.4361, 0.2225, 0.0139), (0.3851, 0.7169, 0.0971), (0.1431, 0.0606, 0.7141)),
+}
+
+
+@pytest.mark.parametrize("space", ["Display P3", "Adobe RGB"])
+def test_colours_of_a_wide_gamut(tmp_path, space):
+    wide = profile(2.2)
+    for ours, theirs in zip(PRIMARIES["sRGB"], PRIMARIES[space], strict=True):
+        wide = wide.replace(xyz(*ours), xyz(*theirs))
+    colour = np.array([150, 110, 90])
+    path = saved(tmp_path / "a.png", Image.fromarray(np.full((4, 4, 3), colour, np.uint8)), icc_profile=wide)
+    matrices = (np.transpose(PRIMARIES[name]) for name in ("sRGB", space))
+    linear = np.linalg.inv(next(matrices)) @ (next(matrices) @ (colour / 255) ** 2.2)
+    expected = 255 * (1.055 * linear ** (1 / 2.4) - 0.055)
+    assert np.abs(load_image(path)[0, 0] - expected).max() < 3
+    assert np.abs(expected - colour).max() > 4
+
+
 # ----------------------------------------------------------------------------------------------------- Deep pixels
 
 
@@ -121,6 +155,21 @@ def test_deep_grey_has_the_range_that_the_file_declares(tmp_path):
     deep = (ramp * 257).astype(np.uint16)
     assert (load_image(tiff(tmp_path / "d.tif", deep))[..., 0] == ramp).all()
     assert (load_image(tiff(tmp_path / "e.tif", deep, photometric=0))[..., 0] == 255 - ramp).all(), "white is zero"
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.uint16])
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+def test_grey_that_lies_on_its_side_is_upright(tmp_path, kind, compression):
+    ramp = np.arange(32).reshape(4, 8) * 8
+    picture = Image.fromarray((ramp * (257 if kind is np.uint16 else 1)).astype(kind))
+    path = saved(tmp_path / "a.tif", picture, tiffinfo={274: 6}, compression=compression)
+    assert (load_image(path)[..., 0] == np.rot90(ramp, -1)).all()
+
+
+def test_a_deep_grey_that_stands_for_nothing_is_white(tmp_path):
+    picture = Image.fromarray(np.array([[1000, 257 * 40]], np.uint16))
+    path = saved(tmp_path / "a.png", picture, transparency=1000)
+    assert load_image(path)[0, :, 0].tolist() == [255, 40]
 
 
 # ------------------------------------------------------------------------------------------------- Names and folders

@@ -66,12 +66,15 @@ def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") ->
         # Pillow warns of odd metadata, which the user need not know, and of bombs, which must not be decoded.
         with warnings.catch_warnings(action="ignore"):
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            with Image.open(path, formats=FORMATS) as image:
+            # Not by its name: Pillow 12.3 maps TIFF files that have one into memory, and mixes up those on their side.
+            with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
                 _check_size(path, image.size, max_pixels)
                 try:
                     image.load()
                 except OSError:
-                    return np.array(_as_shown(_without_end_marker(image, path), path).convert(mode))
+                    if image.format not in ("JPEG", "MPO"):
+                        raise
+                    return np.array(_as_shown(_without_end_marker(path), path).convert(mode))
                 return np.array(_as_shown(image, path).convert(mode))
     except UserError:
         raise
@@ -106,14 +109,12 @@ def _check_size(path: Path, size: tuple[int, int], max_pixels: float) -> None:
         )
 
 
-def _without_end_marker(image: Image.Image, path: Path) -> Image.Image:
+def _without_end_marker(path: Path) -> Image.Image:
     """A JPEG that lacks its end marker alone; an OSError if it lacks more.
 
     If pixels are missing, the decoder makes them of whatever follows the file's last byte: so it gives the same picture
     for several continuations only if none is.
     """
-    if image.format not in ("JPEG", "MPO"):
-        raise OSError("it ends too early")
     content = path.read_bytes()
     stuffing = b"\0" if content.endswith(b"\xff") else b""  # or else that byte would begin a marker
     continuations = b"", stuffing + b"\xaa" * 500, stuffing + b"\x5b\x2d" * 250, stuffing + b"\xec\x31" * 250
@@ -125,31 +126,31 @@ def _without_end_marker(image: Image.Image, path: Path) -> Image.Image:
 
 def _as_shown(image: Image.Image, path: Path) -> Image.Image:
     """The photo as a viewer shows it: upright, sRGB with 8 bits a channel, transparency over white."""
-    profile, gamma = image.info.get("icc_profile"), image.info.get("gamma")
-    deep = image.mode in ("I", "F") or image.mode.startswith("I;16")
-    eight_bits = _eight_bits(image, path) if deep else image  # 16 bits a pixel: PNG and TIFF (I;16), PGM (I)
-    upright = ImageOps.exif_transpose(eight_bits if not deep else _with_exif(eight_bits, image))
+    profile = image.info.get("icc_profile")
+    gamma = None if "srgb" in image.info else image.info.get("gamma")  # a PNG file that says sRGB is sRGB
+    orientation = image.getexif().get(ExifTags.Base.Orientation, 1)
+    if image.mode in ("I", "F") or image.mode.startswith("I;16"):  # 16 bits a pixel: PNG and TIFF (I;16), PGM (I)
+        image = _eight_bits(image, path)
+        image.getexif()[ExifTags.Base.Orientation] = orientation
+    upright = ImageOps.exif_transpose(image)
     if upright.has_transparency_data:
+        grey = upright.mode in ("L", "LA", "La")
         upright = upright.convert("RGBA")
-        opaque = _in_srgb(upright.convert("RGB"), profile, gamma)
+        opaque = _in_srgb(upright.convert("L" if grey else "RGB"), profile, gamma).convert("RGB")
         white = Image.new("RGB", upright.size, "white")
         return Image.composite(opaque, white, upright.getchannel("A"))
     return _in_srgb(upright, profile, gamma)
 
 
-def _with_exif(image: Image.Image, source: Image.Image) -> Image.Image:
-    """The image with the metadata of the file that it came from, which tell which way is up."""
-    image.info["exif"] = source.getexif().tobytes()
-    return image
-
-
 def _in_srgb(image: Image.Image, profile: bytes | None, gamma: float | None) -> Image.Image:
     """The colours that a profile, or else a PNG file's gamma, says, in sRGB; a broken profile changes nothing."""
     if profile:
-        if image.mode in ("P", "PA", "1"):
-            image = image.convert("RGB")
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            if source.profile.xcolor_space.strip() == "RGB" and image.mode in ("L", "P", "PA", "1"):
+                image = image.convert("RGB")
+            elif image.mode == "1":
+                image = image.convert("L")
             gave = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
             return gave or image
         except (ImageCms.PyCMSError, OSError, ValueError):  # broken, or of another colour space than the pixels
@@ -175,7 +176,11 @@ def _eight_bits(image: Image.Image, path: Path) -> Image.Image:
     scaled = np.clip((values - low) / (high - low), 0, 1)
     if tags.get(ImageTags.PHOTOMETRIC) == 0:  # white is zero: Pillow turns pixels of at most 8 bits only
         scaled = 1 - scaled
-    return Image.fromarray((255 * scaled).round().astype(np.uint8))
+    grey = Image.fromarray((255 * scaled).round().astype(np.uint8))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # of a PNG file: pixels of this value are not there
+        grey.putalpha(Image.fromarray(np.where(values == clear, 0, 255).astype(np.uint8)))
+    return grey
 
 
 class ImageTags:
@@ -199,7 +204,7 @@ def _declared_range(tags: Mapping[int, Any]) -> tuple[float, float | None]:
 def exif_of_upright(path: str | Path) -> bytes:
     """The Exif block (camera, date, place) of a photo file for a copy that is upright already; b"" if there is none."""
     try:
-        with Image.open(path, formats=FORMATS) as image:
+        with warnings.catch_warnings(action="ignore"), Image.open(path, formats=FORMATS) as image:
             exif = image.getexif()
             exif.pop(ExifTags.Base.Orientation, None)
             # a TIFF file's block also tells where its pixels are, which is wrong in a copy

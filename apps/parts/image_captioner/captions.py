@@ -101,8 +101,10 @@ def _captions(file: Path, faults: Faults) -> dict[str, list[Words]]:
     captions: dict[str, list[Words]] = {}
     spaceless = 0
     for number, line in enumerate(open_text(file).splitlines(), 1):
+        if not line.strip():
+            continue
         name, text = _fields(line, tabs=file.name.endswith(".token.txt"))
-        if (number == 1 and name == "image") or not line.strip():
+        if number == 1 and name == "image":
             continue
         words = words_of(text or "")
         if text is None or not name:
@@ -124,7 +126,7 @@ def _fields(line: str, tabs: bool) -> tuple[str, str | None]:
         return re.sub(r"#\d+$", "", name.strip()), text if tab else None
     try:
         name, *rest = next(csv.reader([line], skipinitialspace=True, strict=True))
-    except (csv.Error, StopIteration):  # a quote that is never closed, or a second one
+    except (csv.Error, StopIteration, ValueError):  # a quote that is never closed, or a second one
         name, *rest = line.split(",", 1)
     return name.strip(), ",".join(rest) if rest else None
 
