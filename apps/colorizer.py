@@ -322,7 +322,7 @@ def train(config: Train) -> None:
 
 def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers, and the curve of PSNR against colourfulness over vividness."""
-    photos, path = open_images(config.data, config.split), output_path(config.output, APP, "vividness.png")
+    photos, path = open_images(config.data, config.split), pictures.picture_path(config.output, APP, "vividness.png")
     colorizer, bins = load(config)
     table = Table(bins.centres, load_comparison(config.classifier), photos.classes)
     curve = VividnessCurve()

@@ -131,7 +131,7 @@ def load(path_or_name: str | os.PathLike[str]) -> tuple[keras.Model, dict[str, A
     """
     file = _find(path_or_name)
     _check(file)
-    config = _read_config(file, required=Path(path_or_name) != file)
+    config = _read_config(file, required=Path(path_or_name).expanduser() != file)
     keras = import_keras()
     with held_stderr():
         try:
@@ -161,7 +161,7 @@ def load_for(app: str, model: Path | None) -> tuple[keras.Model, dict[str, Any]]
 
 
 def _find(path_or_name: str | os.PathLike[str]) -> Path:
-    path = Path(path_or_name)
+    path = Path(path_or_name).expanduser()
     if len(path.parts) == 1 and is_shipped(path.name):
         return MODELS / path / MODEL
     if path.is_dir():

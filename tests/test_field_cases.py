@@ -6,6 +6,7 @@ import io
 import json
 import os
 import sys
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from shared.data.digest import described_file, digest_of
 from shared.data.images import image_files, load_image, say_left_out
 from shared.data.labelled import labelled_photos
 from shared.data.photo_sets import open_train_splits
+from shared.drawing.curves import plot_curves
 from shared.drawing.pictures import picture_path, save_image
 from shared.errors import UserError
 from tests.apps.command import Command
@@ -235,12 +237,15 @@ def test_two_photos_of_one_name_keep_their_captions(tmp_path):
         "cat, brown.jpg": "brown and white",
         "take#2.jpg": "two",
     }
+    Image.fromarray(GREY).save(folder / unicodedata.normalize("NFD", "Käse.jpg"))
+    assert len(find_photos(folder, [unicodedata.normalize("NFC", "Käse.jpg")])) == 1, "as macOS writes it"
     with pytest.raises(UserError, match=r"1\.jpg may be either: write its folder, too"):
         find_photos(folder, ["1.jpg"])
 
 
 def test_words_of_other_scripts(tmp_path):
     assert words_of("नमस्ते दुनिया! Việt Nam ٣ कुत्ते") == ("नमस्ते", "दुनिया", "việt", "nam", "٣", "कुत्ते")
+    assert words_of("cafe\u0301") == words_of("caf\u00e9"), "an accent is written in two ways"
     folder = photos_in(tmp_path, "a.jpg")
     for text in ("一只棕色的猫坐在桌子上", "แมวสีน้ำตาลนั่งอยู่บนโต๊ะ"):
         (folder / "captions.txt").write_text(f"image,caption\na.jpg,{text}\n", encoding="utf-8")
@@ -297,6 +302,12 @@ def test_a_format_that_cannot_hold_a_picture_is_refused_before_the_work(tmp_path
         save_image(tmp_path / "x.webp", wide)
     save_image(tmp_path / "x.png", wide)
     assert [path.name for path in tmp_path.iterdir()] == ["x.png"]
+
+
+@pytest.mark.parametrize("name", ["x.bmp", "x.PNG", "x.ppm", "x.webp"])
+def test_a_curve_is_written_in_every_picture_format(tmp_path, name):
+    plot_curves(picture_path(tmp_path / name, "app", "curve.png"), {"a": ([1, 2], [3, 4])}, "x")
+    assert load_image(tmp_path / name).shape == (450, 800, 3)
 
 
 def test_exif_that_does_not_fit_is_left_out(tmp_path, capsys):
@@ -360,7 +371,10 @@ def test_the_digest_tells_photos_apart_and_not_where_they_are(tmp_path):
     assert open_images(one, "all").digest() == open_images(moved, "all").digest()
     Image.fromarray(np.zeros((90, 90, 3), np.uint8)).save(moved / "a/1.jpg")
     assert open_images(one, "all").digest() != open_images(moved, "all").digest()
-    assert described_file(one / "a/1.jpg") == f"a/1.jpg {(one / 'a/1.jpg').stat().st_size}"
+    Image.fromarray(GREY).save(one / "a/1.bmp")
+    before = described_file(one / "a/1.bmp")
+    Image.fromarray(255 - GREY).save(one / "a/1.bmp")
+    assert described_file(one / "a/1.bmp") != before, "of the same size, and another photo"
     assert digest_of(["ab", "c"]) != digest_of(["a", "bc"])
 
 

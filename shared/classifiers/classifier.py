@@ -74,7 +74,7 @@ def find_classifier(name: str, batch: int, trained_by: Mapping[str, str] | None 
         UserError: there is none of that name, its weights cannot be downloaded, or it is not a classifier of photos
             with a gradient.
     """
-    path = Path(name)
+    path = Path(name).expanduser()
     if trained_by and name in trained_by and not (path.exists() or saved_models.is_shipped(name)):
         raise UserError(f"there is no {name} in saved_models yet: train it with `{trained_by[name]}`.")
     if path.suffix or path.exists() or saved_models.is_shipped(name):

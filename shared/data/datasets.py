@@ -11,6 +11,7 @@ import importlib.util
 import logging
 import os
 import re
+import unicodedata
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -182,7 +183,7 @@ def _listed_photos(folder: Path) -> list[tuple[str, Path, Path]]:
     lists = [(split, path) for split, alias in aliases for path in folder.glob(f"*{alias}Images.txt")]
     if not lists:
         return []
-    names = [(split, line.strip()) for split, path in lists for line in open_text(path).splitlines() if line.strip()]
+    names = [(split, line.strip()) for split, path in lists for line in open_text(path).split("\n") if line.strip()]
     found = find_photos(folder, [name for _, name in names])
     missing = [name for _, name in names if name not in found]
     if missing:
@@ -194,7 +195,8 @@ def _listed_photos(folder: Path) -> list[tuple[str, Path, Path]]:
 def find_photos(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     """The path, relative to the folder, of each photo that a list or a table names, as far as they are there.
 
-    A name is the path as written, or its end: a bare name does where it is unique.
+    A name is the path as written, or its end: a bare name does where it is unique. Accents may be written in either of
+    Unicode's ways: macOS splits them off the letters in the names of files.
 
     Raises:
         UserError: two photos fit a name.
@@ -203,10 +205,10 @@ def find_photos(folder: Path, names: Iterable[str]) -> dict[str, Path]:
     ends: dict[str, list[Path]] = defaultdict(list)
     for photo in photos:
         for n in range(len(photo.parts)):
-            ends["/".join(photo.parts[n:])].append(photo)
+            ends[unicodedata.normalize("NFC", "/".join(photo.parts[n:]))].append(photo)
     found = {}
     for name in dict.fromkeys(names):
-        fitting = ends.get(name.replace("\\", "/").removeprefix("./"), [])
+        fitting = ends.get(unicodedata.normalize("NFC", name.replace("\\", "/").removeprefix("./")), [])
         exact = [photo for photo in fitting if photo.as_posix() == name]
         if len(fitting) > 1 and not exact:
             raise UserError(

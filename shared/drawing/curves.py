@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from PIL import Image
 
 from shared.files import write_atomically
 
@@ -62,8 +65,14 @@ def plot_metrics(path: str | Path, panels: Sequence[Sequence[str]], records: Seq
 
 def save_figure(path: str | Path, figure: Any) -> None:
     """Write one of Matplotlib's figures; the extension chooses the format."""
+    ending = Path(path).suffix.lstrip(".").lower() or "png"
     with write_atomically(path) as temporary:
-        figure.savefig(temporary, format=Path(path).suffix.lstrip(".") or "png")
+        if ending in figure.canvas.get_supported_filetypes():
+            figure.savefig(temporary, format=ending)
+        else:  # Pillow writes more, such as .bmp
+            drawn = io.BytesIO()
+            figure.savefig(drawn, format="png")
+            Image.open(drawn).convert("RGB").save(temporary)
 
 
 def _panels(count: int, size: tuple[float, float], dpi: int) -> tuple[Any, list]:

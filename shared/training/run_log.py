@@ -55,7 +55,7 @@ class RunLog:
         self.folder, self.path, self.total, self.unit = Path(folder), Path(folder) / "metrics.jsonl", total, unit
         self._first_step = resume_step or 0
         self.folder.mkdir(parents=True, exist_ok=True)
-        kept = [] if resume_step is None else [line for line in _records(self.path) if line["step"] <= resume_step]
+        kept = [] if resume_step is None else [line for line in records_in(self.path) if line["step"] <= resume_step]
         with write_atomically(self.path) as temporary:
             temporary.write_text("".join(f"{json.dumps(line)}\n" for line in kept), encoding="utf-8")
         self._seconds_before = kept[-1]["time_s"] if kept else 0.0
@@ -108,7 +108,7 @@ class RunLog:
     def plot(self, *panels: str | Sequence[str]) -> Path:
         """Draw curve.png, a panel for each metric or for some of one unit: `plot("accuracy", ("loss", "val_loss"))`."""
         names = [(panel,) if isinstance(panel, str) else tuple(panel) for panel in panels]
-        plot_metrics(self.folder / "curve.png", names, list(_records(self.path)), self.unit)
+        plot_metrics(self.folder / "curve.png", names, list(records_in(self.path)), self.unit)
         return self.folder / "curve.png"
 
     def _show(self, now_s: float) -> None:
@@ -127,7 +127,7 @@ class RunLog:
         return "  ".join([f"{self._step:,}/{self.total:,} {self.unit}  {_clock(self.time_s)}{left}", *shown])
 
 
-def _records(path: Path) -> Iterator[dict[str, Any]]:
+def records_in(path: Path) -> Iterator[dict[str, Any]]:
     """The lines of metrics.jsonl; one that a crash has cut short, or that is no such record, is passed over."""
     if path.exists():
         for line in path.read_text(encoding="utf-8", errors="replace").splitlines():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from shared.atari.games import Policy
 from shared.atari.recording import RecordedGame
 from shared.atari.scores import NATURE, PUBLISHED, STICKY, human_normalised, protocol_scores
 from shared.console import say
+from shared.training.run_log import records_in
 
 
 def validation_score(policy: Policy, game: str, seed: int, sticky_too: bool) -> float:
@@ -50,7 +50,9 @@ def training_summary(game: str, model: Path) -> str:
     record = (model.parent if model.is_file() else model) / "metrics.jsonl"
     if not record.is_file():
         return f"There is no record of the training beside the model: {record} is missing."
-    lines = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()]
+    lines = list(records_in(record))
+    if not lines:
+        return f"{record} has no line that tells of the training."
     summary = f"Trained for {lines[-1]['step']:,} agent steps in {lines[-1]['time_s'] / 60:.0f} minutes."
     if game not in PUBLISHED:
         return summary

@@ -26,7 +26,7 @@ Sampler = Callable[[np.ndarray], np.ndarray]
 def load_generator(model: Path | None) -> tuple[keras.Model, dict[str, Any]]:
     """A saved generator, by default the shipped one, and its settings; UserError if it is another kind of model."""
     network, trained = saved_models.load_for("gan_faces", model)
-    if len(network.input_shape) != 2 or network.output_shape != (None, SIZE, SIZE, 3):
+    if network.name != "gan_faces" or len(network.input_shape) != 2 or network.output_shape != (None, SIZE, SIZE, 3):
         raise UserError(f"{model} does not turn latents into images of {SIZE} x {SIZE} pixels.")
     return network, trained
 

@@ -33,7 +33,10 @@ def words_of(text: str) -> Words:
 
     The marks above, below and beside letters belong to their words, as Hindi and Vietnamese need.
     """
-    letters = (c if unicodedata.category(c)[0] in "LNM" or c in JOINERS else " " for c in text.lower())
+    letters = (
+        c if unicodedata.category(c)[0] in "LNM" or c in JOINERS else " "
+        for c in unicodedata.normalize("NFC", text.lower())
+    )
     return tuple("".join(letters).split())
 
 
@@ -100,7 +103,7 @@ def _captions(file: Path, faults: Faults) -> dict[str, list[Words]]:
     """Captions by the photo's name as written. Line by line: a quote that is never closed spoils its own line only."""
     captions: dict[str, list[Words]] = {}
     spaceless = 0
-    for number, line in enumerate(open_text(file).splitlines(), 1):
+    for number, line in enumerate(open_text(file).split("\n"), 1):
         if not line.strip():
             continue
         name, text = _fields(line, tabs=file.name.endswith(".token.txt"))
