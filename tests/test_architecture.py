@@ -29,7 +29,7 @@ COMING = {
 TOO_LONG: set[str] = set()
 """Pages and functions that are too long today: no new ones, please, and soon none."""
 
-NAMES = {"PIL": "pillow", "skimage": "scikit-image", "xdist": "pytest-xdist"}
+NAMES = {"PIL": "pillow", "skimage": "scikit-image", "sklearn": "scikit-learn", "xdist": "pytest-xdist"}
 """What is installed under another name than it is imported by."""
 
 

@@ -19,7 +19,18 @@ from shared.training.runtime import import_keras
 from tests.apps.command import APPS, ROOT, Command, records
 from tests.apps.toy import toy_of
 
-SLOW = {"keras", "tensorflow", "jax", "matplotlib", "skimage", "gradio", "gymnasium", "ale_py", "tensorflow_datasets"}
+SLOW = {
+    "keras",
+    "tensorflow",
+    "jax",
+    "matplotlib",
+    "skimage",
+    "sklearn",
+    "gradio",
+    "gymnasium",
+    "ale_py",
+    "tensorflow_datasets",
+}
 TRAINING = [name for name in APPS if "train" in Command(name).verbs]
 SHIPPED = sorted(path.parent.name for path in saved_models.MODELS.glob("*/model.keras"))
 
@@ -121,7 +132,7 @@ def test_a_wrong_input_is_one_sentence_at_once(name, command, no_long_work, caps
     assert [path for path in tmp_path.rglob("outputs/**/*") if path.is_file()] == []
 
 
-@pytest.mark.parametrize("name", TRAINING)
+@pytest.mark.parametrize("name", [name for name in TRAINING if toy_of(name).needs_model])
 def test_without_a_model_in_the_box(name, command, no_long_work, capsys, monkeypatch):
     monkeypatch.setattr(saved_models, "MODELS", Path("nowhere"))
     assert re.search(r"(train|make) (one|it) with .*python apps/\w+\.py train", command.sentence(capsys))

@@ -30,6 +30,8 @@ class Toy:
     "Puts something small in the place of what takes long."
     repeats: bool = True
     "A training that was resumed has the numbers that it would have had."
+    needs_model: bool = True
+    "The demo without arguments asks for a model in saved_models."
 
 
 def toy_of(name: str) -> Toy:
