@@ -189,7 +189,7 @@ def test_the_network_learns_and_the_sheet_is_drawn(classes, tmp_path, elsewhere,
         *["--folds", "3", "--members", "2", "--epochs", "40", "--learning-rate", ".02"],
     )
     score = float(next(line for line in said.splitlines() if line.startswith("network")).split()[1])
-    assert score > 0.8
+    assert score > 0.7  # each ninth x is a gap, and with it a ninth of what x could tell
     assert "noise" in said or "chance" in said
     assert Path("sheet.png").read_bytes().startswith(b"\x89PNG")
 

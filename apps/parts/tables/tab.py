@@ -13,7 +13,7 @@ from apps.parts.tables.sheet import save_sheet
 from shared import tabs
 from shared.training import devices
 
-TITLE, POSITION = "Tables", 5
+TITLE, POSITION = "Tables", 90
 
 
 def show() -> None:
