@@ -211,3 +211,17 @@ def test_a_fold_knows_only_its_words():
     columns = {"word": np.array(["a", "b", "c"], object)}
     prepared = Preprocessing.fit(columns, np.array([0, 1]))
     np.testing.assert_array_equal(prepared(columns), [[1, 0], [0, 1], [0, 0]])
+
+
+def test_the_tab_compares_what_is_uploaded(tmp_path, monkeypatch):
+    gradio = pytest.importorskip("gradio")
+    from apps.parts.tables import tab
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with gradio.Blocks():
+        tab.show()
+    sheet, said = tab.compare(str(write(tmp_path / "t.csv", GOOD)), "", 4, 2)
+    assert Path(sheet).is_file()
+    assert "t.csv: 40 rows, 2 columns, c: 2 classes" in said
+    with pytest.raises(gradio.Error, match="has one column"):
+        tab.compare(str(write(tmp_path / "t.csv", "one\ntwo")), "", 4, 2)
