@@ -20,8 +20,6 @@ COMING = {
     "shared/atari/recording.py": "apps/explain.py explains a game that was recorded",
     "shared/atari/scores.py": "apps/silent_film.py tells what the games that it learns from scored",
     "shared/data/prefetch.py": "apps/silent_film.py makes its data while it learns from them",
-    "shared/data/vocabulary.py": "apps/translator.py reads and writes words",
-    "shared/decoding/beam_search.py": "apps/translator.py writes its sentences with beams",
     "shared/decoding/captioner.py": "apps/explain.py asks the captioner where it looks",
 }
 """Files of shared/ that one app uses today, and why another one will: empty when the planned apps are there."""

@@ -19,9 +19,10 @@ import pytest
 from PIL import Image
 
 import apps.parts
-from apps import char_rnn, colorizer, dqn_breakout, gan_faces, image_captioner, photo_classifier
+from apps import char_rnn, colorizer, dqn_breakout, gan_faces, image_captioner, photo_classifier, translator
 from apps import gallery as app
 from apps.parts.gallery.page import opened
+from apps.parts.translator.subwords import Subwords
 from shared import cli, saved_models
 from shared.data.images import crop_square, fit_within, load_image
 from shared.data.vocabulary import Vocabulary
@@ -72,6 +73,11 @@ def models(tmp_path_factory) -> Path:
     small = image_captioner.Train(size=64, units=16, layers=1, heads=2, hidden=16, longest=8)
     captioner = image_captioner.caption_network(len(Vocabulary(words)), small, pretrained=False)
     saved_models.save(captioner, folder / image_captioner.APP, {"vocabulary": words})
+    subwords = Subwords.of(["the dog runs", "der Hund"] * 9, 290, ["de"])
+    subwords.save(folder / translator.APP)
+    small = translator.Train(units=16, hidden=16, heads=2, encoder_layers=1, layers=1)
+    record = {"to": ["de"], "vocabulary": subwords.digest}
+    saved_models.save(translator.translation_network(len(subwords), small), folder / translator.APP, record)
     saved_models.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
     return folder
 
@@ -177,6 +183,12 @@ def test_a_photo_is_described_and_where_it_looked(ask, photo):
     assert load_image(looked).ndim == 3
 
 
+def test_a_sentence_is_translated_and_what_it_looked_at(ask):
+    text, picture = ask("translate", "The dog runs.", 2)
+    assert re.match(r"  de  .*\(\d+%", text)
+    assert Image.open(picture).width > 100
+
+
 def test_faces_are_generated_added_and_turned(ask):
     sheet = load_image(ask("faces", 7, 1.0))
     assert sheet.shape == (1042, 1042, 3)
@@ -242,6 +254,10 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
         ("classify", (None, "photo_classifier"), "there is no photo yet: choose one."),
         ("attack", (PHOTO, 3, "fgsm", "gren", "photo_classifier"), "has no class 'gren'. Did you mean green?"),
         ("attack", (PHOTO, 3, "fgsm", "golf ball" * 1000, "photo_classifier"), "at most 60 are read"),
+        ("translate", ("  ", 4), "there is no sentence yet: type one."),
+        ("translate", ("a\0b", 4), "zero bytes"),
+        ("translate", ("a" * 2001, 4), "a text of 2,001 characters is too long"),
+        ("translate", ("a dog", 99), "99"),
         ("colour", (PHOTO, 1.0, "1500,0,#ff0000"), "is outside the photo, which is 1500 x 900 pixels"),
         ("colour", (PHOTO, 1.0, "<img>"), "is not x,y,#rrggbb"),
         ("colour", (PHOTO, 1.0, "0,0,#ff0000\n" * 1000), "at most 2,000 are read"),

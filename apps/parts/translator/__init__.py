@@ -1,0 +1,1 @@
+"""What apps/translator.py alone needs."""
