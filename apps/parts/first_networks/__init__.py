@@ -1,0 +1,1 @@
+"""What apps/first_networks.py alone needs."""
