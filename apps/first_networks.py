@@ -243,8 +243,8 @@ class Learned:
         return (self.answers(task.inputs).argmax(axis=-1) == task.targets).mean(axis=1)
 
 
-def learn(task: Task, config: Learn, watch: Callable[[int, Learned], None] = lambda step, learned: None) -> Learned:
-    """Train `config.seeds` networks at once; `watch` is called before each update."""
+def watched(task: Task, config: Learn, every: int) -> Iterator[tuple[int, Learned]]:
+    """Train `config.seeds` networks at once, and give them after every so many updates, and at the end."""
     import_keras()
     network = networks(config.seeds, task.inputs.shape[1], task.outputs, config)
     step = update_of(network, optimizer_of(config), task, config.l2)
@@ -252,12 +252,19 @@ def learn(task: Task, config: Learn, watch: Callable[[int, Learned], None] = lam
     batch = min(config.batch, len(task.inputs))
     curve = np.zeros((config.updates, config.seeds), np.float32)
     for n in range(config.updates):
-        watch(n, Learned(task, network, curve[:n]))
+        if n % every == 0:
+            yield n, Learned(task, network, curve[:n])
         chosen = rng.integers(len(task.inputs), size=(config.seeds, batch))
         if batch == len(task.inputs):  # all of them
             chosen = np.tile(np.arange(batch), (config.seeds, 1))
         curve[n] = np.asarray(step(task.inputs[chosen], task.targets[chosen]))
-    return Learned(task, network, curve)
+    yield config.updates, Learned(task, network, curve)
+
+
+def learn(task: Task, config: Learn) -> Learned:
+    """Train `config.seeds` networks at once."""
+    *_, (_, learned) = watched(task, config, config.updates)
+    return learned
 
 
 # --------------------------------------------------------------------------------------------------------- Verbs
@@ -326,16 +333,14 @@ def show_perceptron(task: Task, config: Learn, path: Path) -> None:
 
 def filmed(task: Task, config: Learn, path: Path) -> Learned:
     """Learn, and film the first network's answers everywhere, more often in the beginning."""
-    moments = set(np.unique(np.geomspace(1, config.updates, 90).astype(int) - 1))
+    moments = {*np.geomspace(1, config.updates, 90).astype(int) - 1, config.updates}
     with Film(path, fps=15) as film:
-
-        def watch(step: int, learned: Learned) -> None:
+        for step, learned in watched(task, config, 1):
             if step in moments:
-                film.add(panels.landscape(learned, f"update {step:,}"))
-
-        learned = learn(task, config, watch)
-        for _ in range(15):
-            film.add(panels.landscape(learned, f"update {config.updates:,}"))
+                frame = panels.landscape(learned, f"update {step:,}")
+                film.add(frame)
+        for _ in range(15):  # the end stays a second
+            film.add(frame)
     print(f"The film: {path}")
     return learned
 

@@ -65,8 +65,13 @@ def _add_dots(frame: np.ndarray, task: Task) -> None:
     xs = ((task.inputs[:, 0] - left) / (right - left) * (FRAME - 1)).astype(int)
     ys = ((top - task.inputs[:, 1]) / (top - bottom) * (FRAME - 1)).astype(int)
     for x, y, label in zip(xs, ys, task.targets, strict=True):
-        colour = tuple(int(COLOURS[label % len(COLOURS)][n : n + 2], 16) for n in (1, 3, 5))
-        frame[max(y - 3, 0) : y + 3, max(x - 3, 0) : x + 3] = colour
+        add_dot(frame, x, y, label)
+
+
+def add_dot(frame: np.ndarray, x: int, y: int, label: int) -> None:
+    """Draw an example of a class into a picture (H, W, 3), in place."""
+    colour = [int(COLOURS[label % len(COLOURS)][n : n + 2], 16) for n in (1, 3, 5)]
+    frame[max(y - 3, 0) : y + 3, max(x - 3, 0) : x + 3] = colour
 
 
 def _draw_boundary(axes: Any, learned: Learned, title: str, legend: bool = False) -> None:

@@ -62,7 +62,8 @@ def _rows(path: Path) -> list[list[str]]:
         raise UserError(f"{path} is empty: give some rows.")
     if len(lines) > MOST_ROWS:
         raise UserError(f"{path} has {len(lines):,} rows: give at most {MOST_ROWS:,}.")
-    separator = max(",;\t|", key=lambda mark: min(line.count(mark) for line in lines[:20]))
+    marks = sorted(";\t|,", key=lambda mark: -min(line.count(mark) for line in lines[:20]))
+    separator = next((mark for mark in ";\t|," if all(line.count(mark) == 2 for line in lines[:20])), marks[0])
     decimal_comma = separator != "," and "." not in text
     rows = list(csv.reader((line.replace(",", ".") if decimal_comma else line for line in lines), delimiter=separator))
     for number, row in enumerate(rows, 1):
