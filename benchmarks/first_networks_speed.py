@@ -68,9 +68,7 @@ def compare(config: Config) -> None:
     runs = config.seeds * float(np.mean(alone))
     print(f"{updates:,} updates, batch 32: {config.seeds} networks at once {once:.1f} s")
     print(f"one network {np.mean(alone):.1f} s, so {config.seeds} runs {runs:.1f} s: {runs / once:.1f} times as long")
-    print(
-        f"Sequential.fit, one network: {fitted:.1f} s, {fitted / float(np.mean(alone)):.1f} times as long as one of ours"
-    )
+    print(f"Sequential.fit, one network: {fitted:.1f} s, {fitted / float(np.mean(alone)):.1f} times as long as ours")
 
 
 if __name__ == "__main__":
