@@ -188,7 +188,7 @@ def network_of(tokens: int, config: Train, dtype: str = "float32") -> keras.Mode
     return translation_network(tokens, config, dtype)
 
 
-def load(model: Path | None) -> Translator:
+def load(model: Path | None = None) -> Translator:
     """A saved network with its subwords; UserError if this app did not train it."""
     network, record = saved_models.load_for(APP, model)
     languages, digest = record.get("to"), record.get("vocabulary")

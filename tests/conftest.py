@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import re
 import signal
 from collections.abc import Callable
@@ -13,6 +14,10 @@ import pytest
 from tests import parity_worker
 from tests.apps import toy
 from tests.apps.command import APPS
+
+if "PYTEST_XDIST_WORKER" in os.environ:  # two processes on two cores: more threads would wait for each other
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
+    os.environ.setdefault("TF_NUM_INTEROP_THREADS", "1")
 
 # A shell's background job begins with Ctrl-C ignored, and its children inherit that: CI may well be one.
 signal.signal(signal.SIGINT, signal.default_int_handler)

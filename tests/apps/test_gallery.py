@@ -186,7 +186,18 @@ def test_a_photo_is_described_and_where_it_looked(ask, photo):
 def test_a_sentence_is_translated_and_what_it_looked_at(ask):
     text, picture = ask("translate", "The dog runs.", 2)
     assert re.match(r"  de  .*\(\d+%", text)
-    assert Image.open(picture).width > 100
+    with Image.open(picture) as sheet:
+        assert sheet.width > 100
+
+
+def test_a_boundary_moves_while_the_network_learns(gallery):
+    given = ("gates", None, "4", "tanh", 0.05, 0.0)
+    job = gallery[1].submit(*given, api_name="/learn")
+    picture, told = job.result(timeout=120)
+    with Image.open(picture) as frame:
+        assert frame.size == (400, 430)
+    assert re.fullmatch(r"\d+\.\d% right", told)
+    assert len(job.outputs()) > 5
 
 
 def test_faces_are_generated_added_and_turned(ask):
@@ -256,6 +267,9 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
         ("classify", (None, "photo_classifier"), "there is no photo yet: choose one."),
         ("attack", (PHOTO, 3, "fgsm", "gren", "photo_classifier"), "has no class 'gren'. Did you mean green?"),
         ("attack", (PHOTO, 3, "fgsm", "golf ball" * 1000, "photo_classifier"), "at most 60 are read"),
+        ("learn", ("a file of mine", None, "4", "tanh", 0.05, 0.0), "there is no file yet: choose one."),
+        ("learn", ("points that I click", None, "4", "tanh", 0.05, 0.0), "click at least one point of each class"),
+        ("learn", ("gates", None, "0,1", "tanh", 0.05, 0.0), "--layers is 0,1"),
         ("translate", ("  ", 4), "there is no sentence yet: type one."),
         ("translate", ("a\0b", 4), "zero bytes"),
         ("translate", ("a" * 2001, 4), "a text of 2,001 characters is too long"),

@@ -32,7 +32,7 @@ def show() -> None:
         if not text.strip():
             raise UserError("there is no sentence yet: type one.")
         beams = int(in_range("Beams", beams, 1, 8))
-        translator = trained(None)
+        translator = trained()
         languages = translator.subwords.languages
         [found] = translated(translator, [text], languages, beams, 1)
         picture = tabs.new_file("attention.png")
