@@ -33,7 +33,7 @@ def show() -> None:
             picture = tabs.picture_output("What the network answers, everywhere")
             told = gr.Textbox(label="How well")
 
-    def add(points, side, event: gr.SelectData):
+    def place(points, side, event: gr.SelectData):
         points = [*points, (event.index[0] / panels.FRAME, 1 - event.index[1] / panels.FRAME, int(side == "orange"))]
         return points, drawn(points)
 
@@ -49,7 +49,7 @@ def show() -> None:
                 )
                 yield panels.landscape(learned, f"update {step:,}"), right
 
-    board.select(add, [points, side], [points, board], api_visibility="private")
+    board.select(place, [points, side], [points, board], api_visibility="private")
     given = [name, file, points, layers, activation, rate, noise]
     start.click(learn, given, [picture, told], api_name="learn", **tabs.LATEST)
 
