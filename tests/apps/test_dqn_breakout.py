@@ -354,8 +354,8 @@ def test_the_same_seed_gives_the_same_training(tmp_path, shrunk, run, trained):
 def test_init_starts_from_given_weights(shrunk, trained, monkeypatch):
     began_with, start_from = [], saved_models.start_from
 
-    def spy(network, path) -> None:
-        start_from(network, path)
+    def spy(network, path, **meaning) -> None:
+        start_from(network, path, **meaning)
         began_with.extend(np.asarray(weight) for weight in network.weights)
 
     monkeypatch.setattr(saved_models, "start_from", spy)

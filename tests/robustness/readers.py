@@ -224,7 +224,26 @@ def _one_attacker(app: Any) -> dict[str, Any]:
     return {"find_classifier": lambda *given: classifier}
 
 
+def tables(folder: Path) -> list[Path]:
+    """Tables in some of the forms that people have."""
+    rows = [f"{n % 7}.5,{n * n % 11},{'ab'[n % 2]}" for n in range(40)]
+    head = "x,y,kind\n"
+    forms = {
+        "plain.csv": ("\n".join(rows), "utf-8"),
+        "head.csv": (head + "\r\n".join(rows), "utf-16"),
+        "comma.csv": ("\n".join(row.replace(",", ";").replace(".", ",") for row in rows), "cp1252"),
+    }
+    for name, (text, encoding) in forms.items():
+        (folder / name).write_bytes(text.encode(encoding))
+    return [folder / name for name in forms]
+
+
 DEMOS: dict[str, Demo] = {
+    "first_networks": Demo(
+        tables, lambda file: ["--task", file, "--layers", 2, "--updates", 3, "--seeds", 2, "-o", "result.png"]
+    ),
+    "tables": Demo(tables, lambda file: [file, "--members", 1, "--epochs", 2, "--units", 2]),
+    "translator": Demo(texts, lambda file: ["--file", file, "--to", "de", "--beams", 1], ("load",)),
     "colorizer": Demo(photos, lambda file: [file, "--compare"], ("load",)),
     "photo_classifier": Demo(photos, lambda file: [file, "--json"], ("find_classifier",)),
     "image_captioner": Demo(photos, lambda file: [file, "--attention"], ("load_captioner",)),

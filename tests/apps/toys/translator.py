@@ -30,7 +30,7 @@ def pairs(folder: Path) -> list:
 
 TOY = Toy(
     data=pairs,
-    train="--units 16 --hidden 16 --heads 2 --encoder-layers 1 --layers 1 --tokens 340 --batch 512 --epochs 2 "
+    train="--units 16 --hidden 16 --heads 2 --encoder-layers 1 --layers 1 --tokens 340 --batch 400 --epochs 2 "
     "--average 0.2 --learning-rate 0.01 --dropout 0.1",
     demo="dog --attention --beams 2",
     output="attention.png",
