@@ -356,15 +356,15 @@ def sheet(config: Learn) -> None:
         "noisy, constant rate": list(perceptron(noisy, lambda t: 1.0, 5000, config.seeds)),
         "noisy, rate 1000/(1000+t)": list(perceptron(noisy, lambda t: 1000 / (1000 + t), 5000, config.seeds)),
     }
-    logistic = learn(noisy, Learn(layers="0", rate=0.5, updates=400, **quick))
+    logistic = learn(noisy, Learn(layers="0", rate=0.5, updates=250, **quick))
     gates = {
-        (name, layers): learn(gate(name), Learn(layers=layers, rate=0.1, updates=150, **quick))
+        (name, layers): learn(gate(name), Learn(layers=layers, rate=0.1, updates=100, **quick))
         for name in ("AND", "OR", "XOR")
         for layers in ("0", "4")
     }
-    turning = learn(spirals(0.02, config.seed), Learn(layers="20,20", rate=0.02, updates=600, **quick))
+    turning = learn(spirals(0.02, config.seed), Learn(layers="20,20", rate=0.03, updates=400, **quick))
     ladder = {
-        layers: learn(surface(), Learn(layers=layers, rate=0.02, updates=500, batch=256, seeds=3, seed=config.seed))
+        layers: learn(surface(), Learn(layers=layers, rate=0.02, updates=300, batch=128, seeds=3, seed=config.seed))
         for layers in statements.LADDER[:4]
     }
     curves = {
@@ -373,7 +373,7 @@ def sheet(config: Learn) -> None:
     }
     panels.save_sheet(path, noisy, rules, logistic, gates, turning, ladder, curves)
     for layers, learned in ladder.items():
-        print(f"surface, --layers {layers}: squared error {np.median(learned.losses()):.3f} after 500 updates, 3 seeds")
+        print(f"surface, --layers {layers}: squared error {np.median(learned.losses()):.3f} after 300 updates, 3 seeds")
     print(f"Six results: {path}")
     say(f"Try next: python apps/{APP}.py --task spirals --film, or: python apps/{APP}.py evaluate --statement xor")
 
