@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 APP = "first_networks"
 MOST_UNITS, MOST_LAYERS = 1000, 20
+SPREAD = 6.0  # radians a unit of the input: the standard deviation of the frequencies of Fourier features
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
@@ -57,6 +58,8 @@ class Learn(Settings):
     """Units of the hidden layers, with commas between; 0 for none."""
     activation: Literal["tanh", "relu", "sigmoid", "sine"] = "tanh"
     """What a hidden unit makes of its sum."""
+    features: Annotated[int, Range(0, 1000)] = 0
+    """Fourier features instead of the inputs: sines and cosines of so many random sums of them; 0 for none."""
     optimizer: Literal["perceptron", "sgd", "momentum", "adam"] = "adam"
     """perceptron is Rosenblatt's rule, without hidden layers."""
     rate: Annotated[float, Range(1e-6, 100)] = 0.01
@@ -158,6 +161,11 @@ def networks(copies: int, inputs: int, outputs: int, config: Learn) -> keras.Mod
     wide = keras.initializers.RandomUniform(-widest, widest)
     first = (wide, wide) if inputs <= 2 else ("glorot_uniform", "zeros")
     x = given = keras.Input(batch_shape=(copies, None, inputs))
+    if config.features:  # Tancik et al. 2020, arXiv:2006.10739: what a small network finds hard to bend is given to it
+        waves = np.random.default_rng(config.seed).normal(0, SPREAD, (copies, inputs, config.features))
+        turns = ops.matmul(x, waves.astype(np.float32))
+        x = ops.concatenate([ops.sin(turns), ops.cos(turns)], axis=-1)  # (copies, batch, 2 * features)
+        first = ("glorot_uniform", "zeros")
     for n, units in enumerate(hidden_units(config.layers)):
         activation = ops.sin if config.activation == "sine" else config.activation
         weights = ("glorot_uniform", "zeros") if n else first

@@ -29,10 +29,10 @@ import tyro
 from apps.parts.tables import comparison
 from apps.parts.tables.answering import Trained, write_answers
 from apps.parts.tables.preparing import Columns, Preprocessing, Problem, problem_of
-from apps.parts.tables.reading import read_table
 from apps.parts.tables.samples import sample_table
 from shared import cli, saved_models, settings
 from shared.console import say
+from shared.data.tables import read_table
 from shared.errors import UserError
 from shared.files import output_path
 from shared.settings import Range, Seed, Settings, Training
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     import keras
 
 APP = "tables"
+ROW_SHARES = (0.1, 0.25, 0.5)  # of the training rows: how much do more of them help?
 UNROLLED = 5  # updates in one compiled call
 NO_DEVICE = "This is no medical device: no answer here is advice about anybody's health."
 
@@ -228,13 +229,31 @@ def answers_of_folds(
     return comparison.by_row(problem, folds, list(means))
 
 
+def by_rows(config: Diagnose, problem: Problem, folds: list[comparison.Fold]) -> dict[int, np.ndarray]:
+    """The network's score in each fold, (folds,), by the number of rows that it learned from."""
+    rng, fewer = np.random.default_rng(config.seed), replace(config, members=min(config.members, 2))
+    found = {}
+    for share in ROW_SHARES:
+        count = max(round(share * min(len(fold.learned) for fold in folds)), 2)
+        smaller = [comparison.fold_of(problem, rng.permutation(fold.learned)[:count], fold.left_out) for fold in folds]
+        network, _ = cross_validate(fewer, problem, smaller)
+        given = network(problem.columns)
+        found[count] = np.array([comparison.score(problem, given, fold.left_out) for fold in folds])
+    return found
+
+
 def compared(config: Diagnose, problem: Problem) -> comparison.Comparison:
     """The network and its rivals on the same folds."""
     folds = comparison.folds_of(problem, config.folds, config.seed)
     network, curve = cross_validate(config, problem, folds)
     found = {"network": network(problem.columns)} | comparison.rivals(problem, folds, config.seed)
     return comparison.Comparison(
-        problem, folds, found, curve, comparison.importance(network, problem, folds, config.seed)
+        problem,
+        folds,
+        found,
+        curve,
+        comparison.importance(network, problem, folds, config.seed),
+        by_rows(config, problem, folds),
     )
 
 

@@ -11,7 +11,7 @@ import pytest
 from apps import tables as app
 from apps.parts.tables import comparison
 from apps.parts.tables.preparing import Preprocessing, problem_of
-from apps.parts.tables.reading import Table, read_table
+from shared.data.tables import Table, read_table
 from shared.errors import UserError
 from shared.training.runtime import import_keras
 from tests.apps.command import Command

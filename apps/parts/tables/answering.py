@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from apps.parts.tables.preparing import Preprocessing, column_of
-from apps.parts.tables.reading import Table
+from shared.data.tables import Table
 from shared.errors import UserError
 from shared.files import write_atomically
 

@@ -165,6 +165,8 @@ class Comparison:
     "The network's loss after each epoch, (epochs, learned and left out, folds)."
     importance: dict[str, float]
     "How much the network needs each column."
+    by_rows: dict[int, np.ndarray]
+    "The network's score in each fold, (folds,), by the number of rows, fewer than all, that it learned from."
 
     @property
     def measure(self) -> str:
@@ -214,7 +216,14 @@ def report(found: Comparison) -> str:
         area = f"{found.areas[name].mean():10.3f} +- {found.areas[name].std():.3f}" if classes else ""
         lines.append(f"{name:10}{values.mean():10.3f} +- {values.std():.3f}{area}")
     lines.append(f"(means and standard deviations of {len(found.folds)} folds)")
+    rows = ", ".join(f"{values.mean():.3f} from {count:,}" for count, values in rows_and_scores(found))
+    lines.append(f"the network's {found.measure} by the rows that it learned from: {rows}")
     return "\n".join([*lines, noise(found)])
+
+
+def rows_and_scores(found: Comparison) -> list[tuple[int, np.ndarray]]:
+    """Numbers of rows that the network learned from, and its scores; the last is all that a fold has."""
+    return [*found.by_rows.items(), (len(found.folds[0].learned), found.scores["network"])]
 
 
 def noise(found: Comparison) -> str:

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from apps.parts.tables.reading import MOST_WORDS, Table, numbers
 from shared.console import say
+from shared.data.tables import MOST_WORDS, Table, numbers
 from shared.errors import UserError
 
 MOST_CLASSES, FEWEST_ROWS = 20, 20

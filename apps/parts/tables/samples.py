@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from apps.parts.tables.reading import Table
+from shared.data.tables import Table
 
 
 def sample_table() -> Table:

@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from apps.parts.tables.comparison import Comparison
+from apps.parts.tables.comparison import Comparison, noise, rows_and_scores
 from shared.drawing.curves import COLOURS, save_figure
 
 MOST_NAMES = 12
 
 
 def save_sheet(path: Path, found: Comparison) -> None:
-    """Six panels."""
+    """Eight panels."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(15, 8.6), dpi=110, layout="constrained")
+    figure = Figure(figsize=(19, 8.6), dpi=110, layout="constrained")
     problem = found.problem
     figure.suptitle(
         f"{problem.name}: {problem.target} from {len(problem.columns)} columns, {len(problem):,} rows, "
         f"{len(found.folds)} folds (no medical device)",
         fontsize=15,
     )
-    panels = [_scores, _confusions, _roc, _learning, _calibration, _importance]
+    panels = [_scores, _confusions, _roc, _learning, _calibration, _importance, _by_rows, _sentence]
     if not problem.classes:
-        panels = [_scores, _scatter, _residuals, _learning, _errors, _importance]
-    for axes, draw in zip(figure.subplots(2, 3).flat, panels, strict=True):
+        panels = [_scores, _scatter, _residuals, _learning, _errors, _importance, _by_rows, _sentence]
+    for axes, draw in zip(figure.subplots(2, 4).flat, panels, strict=True):
         draw(axes, found)
         axes.spines[["top", "right"]].set_visible(False)
     save_figure(path, figure)
@@ -92,6 +93,21 @@ def _learning(axes: Any, found: Comparison) -> None:
     axes.legend(frameon=False)
     axes.grid(alpha=0.25)
     _titled(axes, "The network learns", "passes over the rows", "loss: mean and spread of the folds")
+
+
+def _by_rows(axes: Any, found: Comparison) -> None:
+    counts, scores = zip(*rows_and_scores(found), strict=True)
+    means, spreads = np.array([values.mean() for values in scores]), np.array([values.std() for values in scores])
+    axes.plot(counts, means, color=COLOURS[0], marker="o", linewidth=2)
+    axes.fill_between(counts, means - spreads, means + spreads, color=COLOURS[0], alpha=0.18, linewidth=0)
+    axes.grid(alpha=0.25)
+    _titled(axes, "Would more rows help?", "rows that the network learned from", f"{found.measure}: mean and spread")
+
+
+def _sentence(axes: Any, found: Comparison) -> None:
+    axes.axis("off")
+    axes.text(0, 0.9, textwrap.fill(noise(found), 44), va="top", size=13)
+    _titled(axes, "Which differences are noise?")
 
 
 def _calibration(axes: Any, found: Comparison) -> None:

@@ -7,10 +7,10 @@ import gradio as gr
 from apps import tables
 from apps.parts.tables import comparison
 from apps.parts.tables.preparing import problem_of
-from apps.parts.tables.reading import read_table
 from apps.parts.tables.samples import sample_table
 from apps.parts.tables.sheet import save_sheet
 from shared import tabs
+from shared.data.tables import read_table
 from shared.training import devices
 
 TITLE, POSITION = "Tables", 90
