@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -14,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 from shared.errors import UserError
 
 Thing = TypeVar("Thing")
+_HOLDING = threading.RLock()
 
 
 def for_each(things: Sequence[Thing], work: Callable[[Thing], Any]) -> list[str]:
@@ -92,7 +94,15 @@ def loading(what: str) -> None:
 
 @contextlib.contextmanager
 def held_stderr() -> Iterator[None]:
-    """Hold back what anyone, C++ included, writes to file descriptor 2; replay it only if a bug's exception escapes."""
+    """Hold back what anyone, C++ included, writes to file descriptor 2; replay it only if a bug's exception escapes.
+
+    One thread at a time: what another one writes meanwhile is held, too.
+    """
+    with _HOLDING:
+        yield from _held_stderr()
+
+
+def _held_stderr() -> Iterator[None]:
     say("", end="")  # flush
     try:
         real = os.dup(2)

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from shared.console import for_each, say
+from shared.console import for_each, held_stderr, say
 from shared.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
@@ -70,7 +70,7 @@ def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") ->
             with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
                 _check_size(path, image.size, max_pixels)
                 try:
-                    image.load()
+                    _decode(image)
                 except OSError:
                     if image.format not in ("JPEG", "MPO"):
                         raise
@@ -88,6 +88,21 @@ def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") ->
         raise UserError(f"{path} may not be read; check its permissions.") from error
     except Exception as error:  # on damaged files, Pillow's decoders raise nearly every kind of exception
         raise UserError(f"{path} is damaged or incomplete and cannot be decoded ({error}).") from error
+
+
+def _decode(image: Image.Image) -> None:
+    """Read the pixels. libtiff would write lines of its own on stderr, beside the sentence that a person gets."""
+    if image.format != "TIFF":
+        image.load()
+        return
+    trouble = None
+    with held_stderr():
+        try:
+            image.load()
+        except Exception as error:
+            trouble = error
+    if trouble is not None:
+        raise trouble
 
 
 def _check_file(path: Path) -> None:

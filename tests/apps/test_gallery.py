@@ -183,6 +183,15 @@ def test_a_photo_is_described_and_where_it_looked(ask, photo):
     assert load_image(looked).ndim == 3
 
 
+def test_an_upload_whose_name_begins_with_a_dot(ask, tmp_path, monkeypatch):
+    """Gradio refuses such files, with an error of its own, where the working directory has its folder inside."""
+    from gradio_client import handle_file
+
+    save_image(tmp_path / ".hidden.png", np.full((40, 40, 3), (200, 40, 40), np.uint8))
+    monkeypatch.chdir(Path(os.environ["GRADIO_TEMP_DIR"]).parent)
+    assert ask("classify", handle_file(tmp_path / ".hidden.png"), "photo_classifier")["label"] == "red"
+
+
 def test_a_sentence_is_translated_and_what_it_looked_at(ask):
     text, picture = ask("translate", "The dog runs.", 2)
     assert re.match(r"  de  .*\(\d+%", text)

@@ -177,7 +177,7 @@ def _ladder(config: Evaluate, task: Task, told: str) -> None:
         took = f"{time.perf_counter() - began_s:.0f} s"
         fourier = f", {features} Fourier features" if features else ""
         print(
-            f"  {layers:9} {activation:5}{fourier} {weights:4} weights: "
+            f"  {layers:9} {activation}{fourier}, {weights} weights: "
             f"{middle:.4f} (10 to 90 %: {low:.4f} to {high:.4f}), {took}"
         )
 

@@ -89,7 +89,8 @@ def _launch(blocks: Any, **where: Any) -> None:
             css=STYLE,
             max_file_size=MAX_UPLOAD,
             app_kwargs={"middleware": [limited_requests()]},
-            allowed_paths=[],
+            # its own folder: or uploads named .cat.jpg would be refused where that is in the working directory
+            allowed_paths=[os.environ["GRADIO_TEMP_DIR"]],
             footer_links=[],
             ssr_mode=False,
             quiet=True,

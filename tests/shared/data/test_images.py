@@ -582,3 +582,15 @@ def test_a_random_crop_is_mirrored_only_if_it_may_be():
     rng, image = np.random.default_rng(0), np.tile(np.arange(50), (50, 1))[..., None]
     crops = [random_crop(image, 0.3, rng, mirror=False) for _ in range(50)]
     assert all(crop[0, 0] < crop[0, -1] for crop in crops)
+
+
+def test_a_broken_tiff_says_one_sentence_and_libtiff_nothing(tmp_path, capfd):
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)).save(
+        tmp_path / "a.tif", compression="tiff_lzw"
+    )
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    content[8:2000] = bytes(range(256)) * 7 + bytes(200)
+    (tmp_path / "a.tif").write_bytes(content)
+    with pytest.raises(UserError):
+        load_image(tmp_path / "a.tif")
+    assert capfd.readouterr().err == ""
