@@ -7,17 +7,16 @@
 
 Method: convolutions that learn their filters (LeCun et al. 1989, "Backpropagation applied to handwritten zip code
 recognition"; LeCun et al. 1998, "Gradient-based learning applied to document recognition"), with batch normalisation
-(arXiv:1502.03167) and drawings that are distorted anew each time (Simard et al. 2003). Of letters, scribbles and noise the
+(arXiv:1502.03167) and drawings distorted anew each time (Simard et al. 2003). Of letters, scribbles and noise the
 network learns to be unsure (outlier exposure, Hendrycks et al. 2019, arXiv:1812.04606). What is on a photo is made as
-MNIST's digits were before it is read. Measured results, with hardware and time, are in saved_models/digits/README.md.
+MNIST's digits were. Measured results, with hardware and time, are in saved_models/digits/README.md.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -26,13 +25,19 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from apps.parts.digits import distortions, mnist
-from apps.parts.digits.ink import SIDE
+from apps.parts.digits import distortions, measures, mnist
+from apps.parts.digits.ink import SIDE, Found
+from apps.parts.digits.inputs import print_digits, read_photos, sample_digits
 from apps.parts.digits.mnist import Digits
+from apps.parts.digits.reader import NEIGHBOURS, Answer, Reader, as_picture, known_digits
+from apps.parts.digits.sheets import save_errors, save_inside
 from shared import cli, saved_models, settings
-from shared.console import say
+from shared.classifiers.metrics import softmax
+from shared.console import finish_batch, say
 from shared.data.batches import shuffled
+from shared.data.images import named_files, spread
 from shared.data.prefetch import prefetch
+from shared.drawing import pictures
 from shared.errors import UserError
 from shared.settings import Range, Settings, Training
 from shared.training import devices, fit_loop
@@ -44,10 +49,28 @@ if TYPE_CHECKING:
 
 APP = "digits"
 BATCH = 250  # drawings at a time where nothing is learned
+NEIGHBOURS_KEPT = 2000  # training digits that are kept beside the model, to show the nearest
+DOUBTED = 0.01  # share of the digits held out of which the network may say that they are none
 Answers = Callable[[np.ndarray], np.ndarray]  # drawings uint8 (n, 28, 28) -> logits (n, 10)
 
 
 # ------------------------------------------------------------------------------------------------ Configuration
+
+
+@dataclass
+class Read(Settings):
+    """Read digits, and show what the layers of the network see of one."""
+
+    photos: tyro.conf.Positional[tuple[Path, ...]] = ()
+    """Photos or scans of handwritten digits; by default ten test digits and some drawn by code."""
+    model: Path | None = None
+    """A model.keras file or its folder; by default the one in saved_models/."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Where the picture goes; of several photos, each has its number in the name."""
+    inside: Annotated[int, Range(1, 1_000_000)] = 1
+    """Which digit to look at from inside, counted from 1."""
+    json: bool = False
+    """Print JSON."""
 
 
 @dataclass
@@ -83,6 +106,22 @@ class Train(Training):
     """Share of the run over which the weights are averaged."""
     held_out: Annotated[int, Range(1, 1_000_000)] = 5000
     """Digits of the training split that choose the best epoch."""
+
+
+@dataclass
+class Evaluate(Settings):
+    """Recompute the model card's numbers on test digits: errors, doubt, other pens and places."""
+
+    data: str = "mnist"
+    """mnist, an .npz file, or a folder, as of train --data."""
+    model: Path | None = None
+    """A model.keras file or its folder; by default the one in saved_models/."""
+    changed: Annotated[int, Range(10, 1_000_000)] = 1000
+    """How many test digits to shift, turn and scale."""
+    classical: Annotated[int, Range(0, 10_000_000)] = 0
+    """Also train scikit-learn's methods, on so many digits at most; 55000 take about ten minutes."""
+    output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
+    """Where the picture of the wrong digits goes."""
 
 
 # ------------------------------------------------------------------------------------------------------ Networks
@@ -225,6 +264,8 @@ def fit(config: Train, learned: Digits, held_out: Digits, precision: str = "floa
     say(f"{len(learned):,} digits, {len(held_out):,} held out; {network.count_params():,} parameters.")
     answers = logits_of(shipped)
 
+    known = learned.take(spread(len(learned), NEIGHBOURS_KEPT))
+
     def validate() -> float:
         shipped.set_weights(network.get_weights())
         logits = answers(held_out.images)
@@ -233,7 +274,11 @@ def fit(config: Train, learned: Digits, held_out: Digits, precision: str = "floa
         return float(np.mean(np.asarray(cross_entropy(np.eye(10, dtype=np.float32)[held_out.labels], logits))))
 
     def save_best(epoch: int, loss: float) -> None:
-        saved_models.save(shipped, config.run, asdict(config) | {"epoch": epoch, "val_loss": loss})
+        surest = softmax(answers(held_out.images)).max(axis=-1)
+        record: dict[str, Any] = {"epoch": epoch, "val_loss": loss, "least": float(np.quantile(surest, DOUBTED))}
+        record["neighbours"] = "".join(map(str, known.labels))
+        pictures.save_image(config.run / NEIGHBOURS, as_picture(known.images))
+        saved_models.save(shipped, config.run, asdict(config) | record)
 
     epochs = lambda epoch: prefetch(batches(learned, config, epoch))  # noqa: E731
     return fit_loop.fit(
@@ -254,5 +299,86 @@ def train(config: Train) -> None:
     print(f"Try it: python apps/{APP}.py --model {config.run}")
 
 
+# ---------------------------------------------------------------------------------------------------- Evaluation
+
+
+def load(model: Path | None = None) -> Reader:
+    """A saved network, ready to read; UserError if this app did not train it."""
+    network, record = saved_models.load_for(APP, model)
+    least = record.get("least", 0.0)
+    if network.name != APP or network.input_shape[1:] != (SIDE, SIDE, 1) or not isinstance(least, float):
+        raise UserError(f"{model} is not a network that this app trained, with its record in config.json.")
+    return Reader(network, least, *known_digits(saved_models.folder_of(model or APP), record))
+
+
+def evaluate(config: Evaluate) -> None:
+    """Recompute the model card's numbers, and draw the wrong digits."""
+    path = pictures.picture_path(config.output, APP, "wrong.png")
+    reader = load(config.model)
+    answers = logits_of(reader.network)
+    learned, test = mnist.read(config.data)
+    logits = answers(test.images)
+    found = logits.argmax(axis=-1)
+    print(f"{reader.network.count_params():,} parameters; {len(test):,} test digits of {config.data}")
+    print(measures.error_line("this network", found, test.labels))
+    some = test.take(spread(len(test), config.changed))
+    for lines in (
+        measures.report(logits, test.labels),
+        measures.robustness(answers, some),
+        measures.pen_lines(answers),
+        measures.doubt_lines(reader, test),
+        [measures.speed_line(answers, test.images)],
+        measures.classical(learned, test, config.classical) if config.classical else (),
+    ):
+        for line in lines:
+            print(line, flush=True)
+    wrong = np.flatnonzero(found != test.labels)
+    if len(wrong):
+        save_errors(path, reader.read(test.images[wrong]), test.labels[wrong])
+        say(f"The test digits that it gets wrong: {path}")
+
+
+# ---------------------------------------------------------------------------------------------------------- Demo
+
+
+def read(config: Read) -> None:
+    """Read digits, print them, and draw what the layers see."""
+    path = pictures.picture_path(config.output, APP, "inside.png")
+    files = named_files(config.photos)
+    if not files:
+        reader = load(config.model)
+        answers = reader.read(sample_digits())
+        show(config, reader, path, answers)
+        print_digits([("samples", answers, [])], config.json)
+        say(f"Try next: python apps/{APP}.py YOUR_PHOTO.jpg, or draw one: python apps/gallery.py")
+        return
+    found, broken = read_photos(files)
+    reader = load(config.model)
+    results = []
+    for n, (file, photo, places) in enumerate(found, 1):
+        answers = reader.read(np.stack([place.drawing for place in places]))
+        results.append((str(file), answers, places))
+        target = path if len(found) == 1 else path.with_stem(f"{path.stem}-{n}")
+        show(config, reader, target, answers, photo, places)
+    print_digits(results, config.json)
+    finish_batch(broken, len(files), "cannot be read", f"python apps/{APP}.py YOUR_PHOTO.jpg --inside 2")
+
+
+def show(
+    config: Read,
+    reader: Reader,
+    path: Path,
+    answers: list[Answer],
+    photo: np.ndarray | None = None,
+    places: Sequence[Found] = (),
+) -> None:
+    """Draw the answers, and what the layers see of one."""
+    chosen = min(config.inside, len(answers)) - 1
+    if chosen != config.inside - 1:
+        say(f"--inside is {config.inside}, and there are {len(answers)} digits: this is the last one.")
+    save_inside(path, answers, reader.look_inside(answers[chosen].drawing), chosen, photo, places)
+    say(f"What the layers see: {path}")
+
+
 if __name__ == "__main__":
-    cli.run(__doc__, train, {"train": train})
+    cli.run(__doc__, read, {"train": train, "evaluate": evaluate})

@@ -67,7 +67,9 @@ def with_other_pens(images: np.ndarray, rng: np.random.Generator, strength: floa
     """A third of the drawings with a thicker pen, a third with a thinner one; uint8 (n, 28, 28)."""
     images = images.astype(np.float32)
     padded = np.pad(images, ((0, 0), (1, 1), (1, 1)))
-    around = [padded[:, 1 + dy : SIDE + 1 + dy, 1 + dx : SIDE + 1 + dx] for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))]
+    around = [
+        padded[:, 1 + dy : SIDE + 1 + dy, 1 + dx : SIDE + 1 + dx] for dy, dx in ((-1, 0), (1, 0), (0, -1), (0, 1))
+    ]
     thick, thin = images, images
     for neighbour in around:
         thick, thin = np.maximum(thick, neighbour), np.minimum(thin, neighbour)

@@ -1,7 +1,7 @@
 """From a photo of handwriting to single digits in MNIST's form: which pixels are ink, and where each digit is.
 
-What users of MNIST demos report most is that their own digit is read wrongly: it was not centred, not turned to white on
-black, or not smoothed as the training digits are (the issues are named in docs/digits.md). So every drawing is made as
+What users of MNIST demos report most is that their own digit is read wrongly: it was not centred, not turned to white
+on black, or not smoothed as the training digits are (docs/digits.md names the issues). So every drawing is made as
 MNIST's were (LeCun et al. 1998): scaled to fit a box of 20 x 20 pixels, anti-aliased, its centre of mass in the middle
 of 28 x 28.
 """
@@ -32,14 +32,16 @@ def normalised(ink: np.ndarray) -> np.ndarray:
     """A drawing of one digit, any size, larger numbers for more ink, as MNIST has it: uint8 (28, 28)."""
     ink = np.asarray(ink, np.float32)
     top = ink.max(initial=0)
-    rows, columns = np.nonzero(ink > 0.2 * top) if top > 0 else ([], [])
-    if len(rows) == 0:
+    if not top > 0:
         return np.zeros((SIDE, SIDE), np.uint8)
+    rows, columns = np.nonzero(ink > 0.2 * top)
     part = ink[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] / top
     height, width = part.shape
     scale = BOX / max(height, width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
-    small = np.asarray(Image.fromarray(part).resize(size, Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BILINEAR))
+    small = np.asarray(
+        Image.fromarray(part).resize(size, Image.Resampling.BOX if scale < 0.5 else Image.Resampling.BILINEAR)
+    )
     small = np.clip(small / max(small.max(), 1e-6), 0, 1)
     return (255 * _centred(small)).round().astype(np.uint8)
 
@@ -92,7 +94,9 @@ def digits_on(grey: np.ndarray) -> list[Found]:
     slices = ndimage.find_objects(labels)
     boxes = [_Box(part[1].start, part[0].start, part[1].stop, part[0].stop, {n + 1}) for n, part in enumerate(slices)]
     tallest = max(max(box.height, box.width) for box in boxes)
-    boxes = [box for box, area in zip(boxes, areas, strict=True) if area >= 4 and max(box.height, box.width) >= tallest / 8]
+    boxes = [
+        box for box, area in zip(boxes, areas, strict=True) if area >= 4 and max(box.height, box.width) >= tallest / 8
+    ]
     return [_cut(ink, labels, box, scale) for box in _in_reading_order(_joined(boxes))]
 
 

@@ -26,7 +26,7 @@ class Digits:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def take(self, chosen: np.ndarray | slice) -> Digits:
+    def take(self, chosen: np.ndarray | slice | list[int]) -> Digits:
         """Those with these indices."""
         return Digits(self.images[chosen], self.labels[chosen])
 
@@ -87,7 +87,9 @@ def _folder(data: str, split: str) -> Digits:
     examples = open_images(data, split)
     wrong = [name for name in examples.classes if name not in tuple("0123456789")]
     if not examples.classes or wrong:
-        raise UserError(f"{data} must have folders of pictures called 0 to 9{f', and has {wrong[0]}' if wrong else ''}.")
+        raise UserError(
+            f"{data} must have folders of pictures called 0 to 9{f', and has {wrong[0]}' if wrong else ''}."
+        )
     images, labels = [], []
     for photo, label in examples:
         grey = photo.astype(np.float32).mean(axis=-1)

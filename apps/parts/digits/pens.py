@@ -93,7 +93,11 @@ def random_hands(per_kind: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
             scale = rng.uniform(0.3, 0.85)
             room = (1 - scale) / 2
             at = 0.5 + rng.uniform(-room, room), 0.5 + rng.uniform(-room, room)
-            look = {"pen": scale * rng.uniform(0.05, 0.2), "slant": rng.uniform(-0.2, 0.35), "turn": rng.uniform(-12, 12)}
+            look = {
+                "pen": scale * rng.uniform(0.05, 0.2),
+                "slant": rng.uniform(-0.2, 0.35),
+                "turn": rng.uniform(-12, 12),
+            }
             drawings.append(drawn(kind, 140, scale=scale, at=at, wobble=0.08, seed=int(rng.integers(2**31)), **look))
             labels.append(int(kind[0]))
     return np.stack(drawings), np.array(labels)
