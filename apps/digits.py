@@ -94,7 +94,7 @@ class Train(Training):
     """Digits in a batch."""
     distortion: Annotated[float, Range(0, 3)] = 1.0
     """How much each drawing is turned, bent and stretched; 0 leaves them as they are."""
-    no_digits: Annotated[float, Range(0, 0.5)] = 0.06
+    outliers: Annotated[float, Range(0, 0.5)] = 0.06
     """Share of a batch that are letters, scribbles and noise, of which it learns to be unsure."""
     dropout: Annotated[float, Range(0, 0.9)] = 0.4
     """Share of the last features that are left out in training (cnn)."""
@@ -161,9 +161,9 @@ def lenet5(config: Train, dtype: str) -> keras.Model:
     x = layers.Rescaling(1 / 255, dtype=dtype)(drawings)
     x = layers.ZeroPadding2D(2, dtype=dtype)(x)  # (batch, 32, 32, 1)
     x = layers.Conv2D(6, 5, name="c1", **tanh)(x)
-    x = layers.AveragePooling2D(name="s2", dtype=dtype)(x)
+    x = layers.AveragePooling2D(2, name="s2", dtype=dtype)(x)
     x = layers.Conv2D(16, 5, name="c3", **tanh)(x)
-    x = layers.AveragePooling2D(name="s4", dtype=dtype)(x)
+    x = layers.AveragePooling2D(2, name="s4", dtype=dtype)(x)
     x = layers.Conv2D(120, 5, name="c5", **tanh)(x)
     x = layers.Dense(84, name="f6", **tanh)(layers.Flatten(dtype=dtype)(x))
     return keras.Model(drawings, layers.Dense(10, name="logits", dtype="float32")(x), name=APP)
@@ -227,7 +227,7 @@ def batches(digits: Digits, config: Train, epoch: int) -> Iterator[tuple[np.ndar
         drawings, targets = digits.images[chosen], wanted[digits.labels[chosen]]
         if config.distortion:
             drawings = distortions.with_marks(drawings, digits.labels[chosen], rng)
-        strange = int(rng.binomial(len(chosen), config.no_digits))
+        strange = int(rng.binomial(len(chosen), config.outliers))
         if strange:
             drawings[:strange] = distortions.no_digits(strange, rng, letters)
             targets[:strange] = 0.1

@@ -64,9 +64,9 @@ def placed(image: np.ndarray, shift: float = 0, scale: float = 1, turn: float = 
     from PIL import Image
 
     side = 3 * SIDE
-    angle, middle = np.radians(turn), (side - 1) / 2
+    angle, middle = np.radians(turn), side / 2  # Pillow counts from the edge of the first pixel
     cosine, sine = np.cos(angle) / scale, np.sin(angle) / scale
-    inner = (SIDE - 1) / 2
+    inner = SIDE / 2
     x, y = middle + shift, middle
     matrix = (cosine, sine, inner - cosine * x - sine * y, -sine, cosine, inner + sine * x - cosine * y)
     return np.asarray(

@@ -81,7 +81,7 @@ class Reader:
         self._ask_one = compiled_inference(lambda x: model(x, training=False), model, batch=1)
         both = keras.Model(network.input, [network.output, last.input])
         self._ask = compiled_inference(lambda x: both(x, training=False), both, batch=50)
-        self._known_features = self._features(known) if len(known) else np.zeros((0, 1))
+        self._known_features = self._features(known)
 
     def _features(self, drawings: np.ndarray) -> np.ndarray:
         return _unit(self._ask(drawings[..., None])[1])
