@@ -79,7 +79,7 @@ def models(tmp_path_factory) -> Path:
     small = translator.Train(units=16, hidden=16, heads=2, encoder_layers=1, layers=1)
     record = {"to": ["de"], "vocabulary": subwords.digest}
     saved_models.save(translator.translation_network(len(subwords), small), folder / translator.APP, record)
-    reads = digits.network_of(digits.Train(network="lecun1989"))
+    reads = digits.network_of(digits.Train(network="lenet5"))
     saved_models.save(reads, folder / digits.APP, {"least": 0.0})
     saved_models.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
     return folder
