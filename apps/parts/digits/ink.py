@@ -15,6 +15,7 @@ from PIL import Image
 
 SIDE, BOX = 28, 20  # pixels: of a drawing, and of the box that the digit fits
 LONGEST = 1600  # pixels: a larger photo is made smaller before it is searched
+FAINT = 0.06  # of the strongest ink: less is the grain of the paper
 CONTRAST = 0.12  # of the whole range: fainter marks are paper
 
 
@@ -62,21 +63,25 @@ def _centred(small: np.ndarray) -> np.ndarray:
 def ink_of(grey: np.ndarray) -> np.ndarray:
     """How much ink each pixel of a grey photo (H, W), 0 to 255, has: float32 0 to 1; dark on light or light on dark.
 
-    The paper is what most of the neighbourhood looks like, so that a shadow over the page is no ink.
+    The paper is what the edge of the photo looks like, and elsewhere what the paler quarter of the neighbourhood (or, of
+    light ink, the darker one) does, so that a shadow over the page is no ink.
     """
     from scipy import ndimage
 
     grey = np.asarray(grey, np.float32) / 255
-    window = max(3, min(grey.shape) // 4)
+    edge = np.median(np.concatenate([grey[0], grey[-1], grey[:, 0], grey[:, -1]]))
+    dark_ink = grey.mean() <= edge
     step = max(1, min(grey.shape) // 100)
-    paper = ndimage.median_filter(grey[::step, ::step], size=max(3, window // step), mode="nearest")
+    small = grey[::step, ::step]
+    window = max(3, min(small.shape) // 3)
+    paper = ndimage.percentile_filter(small, 75 if dark_ink else 25, size=window, mode="nearest")
+    paper = ndimage.gaussian_filter(paper, window / 4, mode="nearest")
     paper = np.asarray(Image.fromarray(paper).resize(grey.shape[::-1], Image.Resampling.BILINEAR))
-    darker, lighter = np.maximum(paper - grey, 0), np.maximum(grey - paper, 0)
-    marks = darker if np.square(darker).sum() >= np.square(lighter).sum() else lighter
+    marks = np.maximum(paper - grey if dark_ink else grey - paper, 0)
     strongest = np.quantile(marks, 0.999) if marks.size > 1000 else marks.max(initial=0)
     if strongest < CONTRAST:
         return np.zeros_like(marks)
-    return np.clip(marks / strongest, 0, 1)
+    return np.clip((marks / strongest - FAINT) / (1 - FAINT), 0, 1)
 
 
 def digits_on(grey: np.ndarray) -> list[Found]:
