@@ -63,8 +63,8 @@ def _centred(small: np.ndarray) -> np.ndarray:
 def ink_of(grey: np.ndarray) -> np.ndarray:
     """How much ink each pixel of a grey photo (H, W), 0 to 255, has: float32 0 to 1; dark on light or light on dark.
 
-    The paper is what the edge of the photo looks like, and elsewhere what the paler quarter of the neighbourhood (or, of
-    light ink, the darker one) does, so that a shadow over the page is no ink.
+    The paper is what the edge of the photo looks like, and elsewhere what the paler quarter of the neighbourhood does
+    (of light ink, the darker quarter), so that a shadow over the page is no ink.
     """
     from scipy import ndimage
 
