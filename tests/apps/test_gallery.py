@@ -19,8 +19,9 @@ import pytest
 from PIL import Image
 
 import apps.parts
-from apps import char_rnn, colorizer, dqn_breakout, gan_faces, image_captioner, photo_classifier, translator
+from apps import char_rnn, colorizer, digits, dqn_breakout, gan_faces, image_captioner, photo_classifier, translator
 from apps import gallery as app
+from apps.parts.digits import pens
 from apps.parts.gallery.page import opened
 from apps.parts.translator.subwords import Subwords
 from shared import cli, saved_models
@@ -78,6 +79,8 @@ def models(tmp_path_factory) -> Path:
     small = translator.Train(units=16, hidden=16, heads=2, encoder_layers=1, layers=1)
     record = {"to": ["de"], "vocabulary": subwords.digest}
     saved_models.save(translator.translation_network(len(subwords), small), folder / translator.APP, record)
+    reads = digits.network_of(digits.Train(network="lenet5"))
+    saved_models.save(reads, folder / digits.APP, {"least": 0.0})
     saved_models.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
     return folder
 
@@ -192,6 +195,17 @@ def test_an_upload_whose_name_begins_with_a_dot(ask, tmp_path, monkeypatch):
     assert ask("classify", handle_file(tmp_path / ".hidden.png"), "photo_classifier")["label"] == "red"
 
 
+def test_a_drawn_digit_is_read(ask, tmp_path):
+    from gradio_client import handle_file
+
+    save_image(tmp_path / "drawn.png", 255 - np.repeat(pens.drawn("4")[..., None], 3, axis=-1))
+    drawn = {"background": None, "layers": [], "composite": handle_file(tmp_path / "drawn.png"), "id": None}
+    shares, first, later = ask("digit", drawn)
+    assert {each["label"] for each in shares["confidences"]} == set("0123456789")
+    assert [load_image(path).shape[1] > 200 for path in (first, later)] == [True, True]
+    assert load_image(ask("nearest_digits", drawn, "4")).shape[0] == 120
+
+
 def test_a_sentence_is_translated_and_what_it_looked_at(ask):
     text, picture = ask("translate", "The dog runs.", 2)
     assert re.match(r"  de  .*\(\d+%", text)
@@ -278,6 +292,7 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
         ("learn", ("a file of mine", None, "4", "tanh", 0.05, 0.0), "there is no file yet: choose one."),
         ("learn", ("points that I click", None, "4", "tanh", 0.05, 0.0), "click at least one point of each class"),
         ("learn", ("gates", None, "0,1", "tanh", 0.05, 0.0), "--layers is 0,1"),
+        ("digit", (None,), "there is no drawing yet: draw a digit."),
         ("translate", ("  ", 4), "there is no sentence yet: type one."),
         ("translate", ("a\0b", 4), "zero bytes"),
         ("translate", ("a" * 2001, 4), "a text of 2,001 characters is too long"),

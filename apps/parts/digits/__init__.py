@@ -1,0 +1,1 @@
+"""What apps/digits.py alone needs."""
