@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 
 import apps.parts
-from apps import char_rnn, colorizer, dqn_breakout, gan_faces, image_captioner, photo_classifier, translator
+from apps import char_rnn, colorizer, detector, dqn_breakout, gan_faces, image_captioner, photo_classifier, translator
 from apps import gallery as app
 from apps.parts.gallery.page import opened
 from apps.parts.translator.subwords import Subwords
@@ -78,6 +78,7 @@ def models(tmp_path_factory) -> Path:
     small = translator.Train(units=16, hidden=16, heads=2, encoder_layers=1, layers=1)
     record = {"to": ["de"], "vocabulary": subwords.digest}
     saved_models.save(translator.translation_network(len(subwords), small), folder / translator.APP, record)
+    saved_models.save(detector.ssd(2), folder / detector.APP, {"labels": ["red", "green"]})
     saved_models.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
     return folder
 
@@ -192,6 +193,12 @@ def test_an_upload_whose_name_begins_with_a_dot(ask, tmp_path, monkeypatch):
     assert ask("classify", handle_file(tmp_path / ".hidden.png"), "photo_classifier")["label"] == "red"
 
 
+def test_boxes_on_a_photo(ask, photo):
+    found, counts = ask("detect", photo, 0.1)
+    assert set(found) == {"image", "annotations"}
+    assert counts
+
+
 def test_a_sentence_is_translated_and_what_it_looked_at(ask):
     text, picture = ask("translate", "The dog runs.", 2)
     assert re.match(r"  de  .*\(\d+%", text)
@@ -275,6 +282,8 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
         ("classify", (None, "photo_classifier"), "there is no photo yet: choose one."),
         ("attack", (PHOTO, 3, "fgsm", "gren", "photo_classifier"), "has no class 'gren'. Did you mean green?"),
         ("attack", (PHOTO, 3, "fgsm", "golf ball" * 1000, "photo_classifier"), "at most 60 are read"),
+        ("detect", (None, 0.5), "there is no photo yet: choose one."),
+        ("detect", (PHOTO, 7), "7"),
         ("learn", ("a file of mine", None, "4", "tanh", 0.05, 0.0), "there is no file yet: choose one."),
         ("learn", ("points that I click", None, "4", "tanh", 0.05, 0.0), "click at least one point of each class"),
         ("learn", ("gates", None, "0,1", "tanh", 0.05, 0.0), "--layers is 0,1"),
