@@ -7,15 +7,13 @@ import json
 import os
 import sys
 import tempfile
-import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from shared.errors import UserError
 
 Thing = TypeVar("Thing")
-_HOLDING = threading.RLock()
 
 
 def for_each(things: Sequence[Thing], work: Callable[[Thing], Any]) -> list[str]:
@@ -75,6 +73,12 @@ def print_answers(
         print(file.name, *(f"{share:7.1%}  {text}" for text, share in found), sep="\n")
 
 
+def print_each(lines: Iterable[str]) -> None:
+    """Print lines, each as soon as it is there."""
+    for line in lines:
+        print(line, flush=True)
+
+
 def say(text: str, end: str = "\n") -> None:
     """Print on stderr at once, or nothing where there is no stderr."""
     if sys.stderr is not None:
@@ -94,15 +98,7 @@ def loading(what: str) -> None:
 
 @contextlib.contextmanager
 def held_stderr() -> Iterator[None]:
-    """Hold back what anyone, C++ included, writes to file descriptor 2; replay it only if a bug's exception escapes.
-
-    One thread at a time: what another one writes meanwhile is held, too.
-    """
-    with _HOLDING:
-        yield from _held_stderr()
-
-
-def _held_stderr() -> Iterator[None]:
+    """Hold back what anyone, C++ included, writes to file descriptor 2; replay it only if a bug's exception escapes."""
     say("", end="")  # flush
     try:
         real = os.dup(2)

@@ -19,7 +19,17 @@ import pytest
 from PIL import Image
 
 import apps.parts
-from apps import char_rnn, colorizer, digits, dqn_breakout, gan_faces, image_captioner, photo_classifier, translator
+from apps import (
+    char_rnn,
+    colorizer,
+    detector,
+    digits,
+    dqn_breakout,
+    gan_faces,
+    image_captioner,
+    photo_classifier,
+    translator,
+)
 from apps import gallery as app
 from apps.parts.digits import pens
 from apps.parts.gallery.page import opened
@@ -81,6 +91,7 @@ def models(tmp_path_factory) -> Path:
     saved_models.save(translator.translation_network(len(subwords), small), folder / translator.APP, record)
     reads = digits.network_of(digits.Train(network="lenet5"))
     saved_models.save(reads, folder / digits.APP, {"least": 0.0})
+    saved_models.save(detector.ssd(2), folder / detector.APP, {"labels": ["red", "green"]})
     saved_models.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
     return folder
 
@@ -206,6 +217,12 @@ def test_a_drawn_digit_is_read(ask, tmp_path):
     assert load_image(ask("nearest_digits", drawn, "4")).shape[0] == 120
 
 
+def test_boxes_on_a_photo(ask, photo):
+    found, counts = ask("detect", photo, 0.1)
+    assert set(found) == {"image", "annotations"}
+    assert counts
+
+
 def test_a_sentence_is_translated_and_what_it_looked_at(ask):
     text, picture = ask("translate", "The dog runs.", 2)
     assert re.match(r"  de  .*\(\d+%", text)
@@ -289,6 +306,8 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
         ("classify", (None, "photo_classifier"), "there is no photo yet: choose one."),
         ("attack", (PHOTO, 3, "fgsm", "gren", "photo_classifier"), "has no class 'gren'. Did you mean green?"),
         ("attack", (PHOTO, 3, "fgsm", "golf ball" * 1000, "photo_classifier"), "at most 60 are read"),
+        ("detect", (None, 0.5), "there is no photo yet: choose one."),
+        ("detect", (PHOTO, 7), "7"),
         ("learn", ("a file of mine", None, "4", "tanh", 0.05, 0.0), "there is no file yet: choose one."),
         ("learn", ("points that I click", None, "4", "tanh", 0.05, 0.0), "click at least one point of each class"),
         ("learn", ("gates", None, "0,1", "tanh", 0.05, 0.0), "--layers is 0,1"),

@@ -246,6 +246,7 @@ DEMOS: dict[str, Demo] = {
     "translator": Demo(texts, lambda file: ["--file", file, "--to", "de", "--beams", 1], ("load",)),
     "colorizer": Demo(photos, lambda file: [file, "--compare"], ("load",)),
     "digits": Demo(photos, lambda file: [file], ("load",)),
+    "detector": Demo(photos, lambda file: [file, "--json"], ("load",)),
     "photo_classifier": Demo(photos, lambda file: [file, "--json"], ("find_classifier",)),
     "image_captioner": Demo(photos, lambda file: [file, "--attention"], ("load_captioner",)),
     "fgsm": Demo(square_photos, lambda file: [file], short=_one_attacker),

@@ -1,0 +1,1 @@
+"""What apps/detector.py alone needs."""
