@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -71,6 +71,12 @@ def print_answers(
         return
     for file, found in zip(files, answers, strict=True):
         print(file.name, *(f"{share:7.1%}  {text}" for text, share in found), sep="\n")
+
+
+def print_each(lines: Iterable[str]) -> None:
+    """Print lines, each as soon as it is there."""
+    for line in lines:
+        print(line, flush=True)
 
 
 def say(text: str, end: str = "\n") -> None:
