@@ -240,6 +240,7 @@ def explain_answer(config: Explain, photo: np.ndarray, path: Path) -> None:
     classifier = network_of(config.model)
     seen = crop_square(photo, classifier.size)
     asked, question = asked_about(classifier, seen, config.why, config.against, config.layer)
+    say(f"Grad-CAM takes the maps of the layer {asked.tapped.name}.")
     maps, found = explanations(asked, seen.astype(np.float32))
     print(question)
     for name, each in found.items():

@@ -245,6 +245,7 @@ DEMOS: dict[str, Demo] = {
     "tables": Demo(tables, lambda file: [file, "--members", 1, "--epochs", 2, "--units", 2]),
     "translator": Demo(texts, lambda file: ["--file", file, "--to", "de", "--beams", 1], ("load",)),
     "colorizer": Demo(photos, lambda file: [file, "--compare"], ("load",)),
+    "explain": Demo(square_photos, lambda file: [file, "--why", "cup"], ("network_of",)),
     "photo_classifier": Demo(photos, lambda file: [file, "--json"], ("find_classifier",)),
     "image_captioner": Demo(photos, lambda file: [file, "--attention"], ("load_captioner",)),
     "fgsm": Demo(square_photos, lambda file: [file], short=_one_attacker),

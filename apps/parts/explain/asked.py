@@ -30,7 +30,6 @@ def asked_about(
     if first == other:
         raise UserError("--why and --against are the same class: name two.")
     asked = Asked(classifier.network, first, other, layer, BATCH)
-    asked.tapped  # noqa: B018  # says at once if there is no such layer
     share = asked.answers(photo[None])[0]
     rival = "" if other is None else f", and not {classifier.labels[other]}"
     return asked, f"Why {classifier.labels[first]}{rival}? ({share:.1%})"
