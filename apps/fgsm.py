@@ -3,6 +3,7 @@
     python apps/fgsm.py                                  turns a cup of espresso into something else
     python apps/fgsm.py photo.jpg --epsilon 2/255 -o out.png
     python apps/fgsm.py photo.jpg --attack pgd --target "golf ball" --model MobileNetV2
+    python apps/fgsm.py --fool "golf ball"               images of nothing that the network is sure of
     python apps/fgsm.py --sweep FOLDER                   accuracy against epsilon, with noise for comparison
     python apps/fgsm.py train --data FOLDER              trains a network that is harder to fool
     python apps/fgsm.py evaluate                         how strong the attacks are, in numbers
@@ -17,7 +18,6 @@ results, with hardware and time, are on the cards of photo_classifier and photo_
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -30,22 +30,23 @@ import numpy as np
 import tyro
 
 from apps.parts.fgsm.equation import equation, guesses_of_terms, report, save
+from apps.parts.fgsm.fooling import Fooler, fool_and_report, success_lines
 from apps.parts.fgsm.inputs import Goal, attackable, goal_for, lossless, share
 from apps.parts.fgsm.photos import Photos, accuracy, among, described, open_photos
+from apps.parts.fgsm.sweeping import SWEPT, sweep
 from shared import cli, saved_models
 from shared.classifiers import fine_tuning, imagenet
 from shared.classifiers.attacks import Attacker, grey_levels, noise, rounded, steady_sign
 from shared.classifiers.classifier import find_classifier
 from shared.classifiers.fine_tuning import FineTuning, crops, photo_network
-from shared.console import say
+from shared.console import print_each, say
 from shared.data.images import crop_square, load_image, sample_photos
 from shared.data.photo_sets import PhotosInMemory
-from shared.drawing.curves import Curve, plot_curves
 from shared.drawing.pictures import save_image
 from shared.errors import UserError
 from shared.files import output_path
 from shared.layers.mobilenet import imagenet_weights
-from shared.settings import Range, Settings
+from shared.settings import Range, Seed, Settings
 from shared.training import devices, fit_loop
 from shared.training.optimizers import adamw
 
@@ -54,7 +55,6 @@ if TYPE_CHECKING:
 
 APP, UNDEFENDED, DEFENDED = "fgsm", "photo_classifier", "photo_classifier_robust"
 TRAINED_BY = {UNDEFENDED: "python apps/photo_classifier.py train", DEFENDED: "python apps/fgsm.py train"}
-SWEPT = (1, 2, 3, 4, 6, 8, 12, 16)  # grey levels of 255
 BATCH = 10
 
 
@@ -84,6 +84,14 @@ class Attack(Settings):
     """Instead of one photo, a folder: plot accuracy against epsilon, for the defended network, too, if it fits."""
     photos: Annotated[int, Range(1, 100_000)] = 100
     """How many photos of that folder to take, spread evenly."""
+    fool: str | None = None
+    """Instead of a photo, images that show nothing to people, and that the network is sure are this class."""
+    start: Literal["noise", "pattern"] = "noise"
+    """What such an image begins as: noise, or what a small coordinate network draws."""
+    count: Annotated[int, Range(1, 64)] = 8
+    """How many of them."""
+    seed: Seed = 1
+    """Of the first of them."""
 
 
 @dataclass(kw_only=True)
@@ -119,6 +127,8 @@ class Evaluate(Settings):
     """Steps of PGD."""
     photos: Annotated[int, Range(1, 100_000)] = 200
     """How many photos to take, spread evenly."""
+    fooled: Annotated[int, Range(0, 1000)] = 0
+    """Instead: of so many classes, how many have an image of nothing that the network is sure of."""
 
 
 # ------------------------------------------------------------------------------- The fast gradient sign method
@@ -297,33 +307,13 @@ def attacked(config: Attack, attacker: Attacker, photos: Photos) -> dict[str, It
     return {f"PGD-{steps}": (attacker.pgd(*given, epsilon, steps) for epsilon in epsilons), "noise": noisy}
 
 
-def sweep(config: Attack) -> None:
-    """Accuracy against epsilon for a folder of photos, and under noise of the same size, plotted."""
-    path = lossless(config.output, "sweep.png")
-    began_s = time.perf_counter()
-    curves: dict[str, Curve] = {}
-    defended = [DEFENDED] if saved_models.is_shipped(DEFENDED) and config.model != DEFENDED else []
-    for name in (config.model, *defended):
-        classifier = find_classifier(name, BATCH, TRAINED_BY)
-        photos = open_photos(str(config.sweep), config.photos, classifier)
-        if name in defended and not photos.known:
-            say(f"{name} is left out: the photos are not all of its {len(classifier.labels)} classes.")
-            continue
-        if not curves:
-            print(f"{'accuracy in %, epsilon in 1/255':42}{0:>7}" + "".join(f"{k:>7}" for k in SWEPT))
-        clean = accuracy(classifier.attacker, photos.pictures, photos.truth)
-        for kind, series in attacked(config, classifier.attacker, photos).items():
-            row = [clean, *(accuracy(classifier.attacker, pictures, photos.truth) for pictures in series)]
-            curves[f"{classifier.name}, {kind}"] = (0, *SWEPT), row
-            print(f"{classifier.name + ', ' + kind:42}" + "".join(f"{value:7.1f}" for value in row), flush=True)
-        say(described(classifier, photos))
-    plot_curves(path, curves, "epsilon, in grey levels of 255", "accuracy in %", f"{len(photos.pictures)} photos")
-    print(f"It took {time.perf_counter() - began_s:.0f} s. The plot: {path}")
-
-
 def evaluate(config: Evaluate) -> None:
     """How many of the photos that a network names rightly it still names rightly after an attack."""
     epsilon = share(config.epsilon)
+    if config.fooled:
+        return print_each(
+            success_lines([find_classifier(name, 1, TRAINED_BY) for name in config.models], log_odds, config.fooled)
+        )
     wnids = find_classifier(config.classes_of, BATCH, TRAINED_BY).wnids if config.classes_of else []
     if config.classes_of and not wnids:
         raise UserError(f"the classes of {config.classes_of} have no ImageNet names: name another by --classes-of.")
@@ -350,8 +340,8 @@ def evaluate(config: Evaluate) -> None:
 
 def checked(config: Attack) -> float:
     """Epsilon as a number; UserError for a wrong one, and for flags that do not go together."""
-    if config.sweep and (config.photo or config.target):
-        raise UserError("--sweep takes a folder, and neither a photo nor a --target.")
+    if (config.sweep or config.fool) and (config.photo or config.target or (config.sweep and config.fool)):
+        raise UserError("--sweep and --fool take neither a photo nor a --target, nor each other.")
     if config.steps is not None and config.attack == "fgsm":
         raise UserError("--steps is for --attack pgd: FGSM is one step.")
     return share(config.epsilon)
@@ -369,8 +359,15 @@ def craft(config: Attack, attacker: Attacker, photo: np.ndarray, goal: Goal) -> 
 def attack(config: Attack) -> None:
     """Change a photo invisibly, so that a network calls it something else."""
     epsilon = checked(config)
+    if config.fool:
+        path = lossless(config.output, "fooled.png")
+        fooler = Fooler(find_classifier(config.model, 1, TRAINED_BY), log_odds)
+        return fool_and_report(fooler, config.fool, config.start, config.count, config.seed, path)
     if config.sweep:
-        return sweep(config)
+        path = lossless(config.output, "sweep.png")
+        defended = [DEFENDED] if saved_models.is_shipped(DEFENDED) and config.model != DEFENDED else []
+        networks = [find_classifier(name, BATCH, TRAINED_BY) for name in (config.model, *defended)]
+        return sweep(config.sweep, config.photos, networks, partial(attacked, config), path)
     source = config.photo or next(path for path in sample_photos() if path.stem == "coffee")
     photo, sheet = attackable(load_image(source), source.name), lossless(config.output, f"{source.stem}.png")
     classifier = find_classifier(config.model, 1, TRAINED_BY)

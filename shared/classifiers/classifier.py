@@ -41,6 +41,14 @@ class Classifier:
         """Side of its photos in pixels."""
         return self.network.input_shape[1]
 
+    def class_named(self, name: str) -> int:
+        """The number of a class by its name, in any case; UserError, with near ones, if there is none."""
+        names, wanted = [_plain(label) for label in self.labels], _plain(name)
+        if wanted not in names:
+            near = suggest(wanted, names) or f" It knows {', '.join(names[:: max(len(names) // 4, 1)])} and so on."
+            raise UserError(f"{self.name} has no class {name!r}.{near}")
+        return names.index(wanted)
+
     def logits_of(self, photo: np.ndarray) -> np.ndarray:
         """The logits (classes,) for a photo, uint8, of any size, of which it sees the square in the middle."""
         return self.attacker.logits(crop_square(photo, self.size)[None])[0]
@@ -61,6 +69,10 @@ class Classifier:
         scale = keras.layers.Resizing(side, side, interpolation="bicubic", antialias=True, crop_to_aspect_ratio=True)
         seen = photo if shape[:2] == (side, side) else scale(photo)
         return Attacker(keras.Model(photo, without_kinks(self.network)(seen)), batch=1)
+
+
+def _plain(label: str) -> str:
+    return label.strip().lower().replace("_", " ")
 
 
 def find_classifier(name: str, batch: int, trained_by: Mapping[str, str] | None = None) -> Classifier:

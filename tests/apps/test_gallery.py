@@ -223,6 +223,14 @@ def test_boxes_on_a_photo(ask, photo):
     assert counts
 
 
+def test_an_answer_is_explained_and_a_game(ask, photo):
+    picture, sentence = ask("explain", photo, "", "", "occlusion")
+    assert load_image(picture).shape == (480, 480, 3)
+    assert sentence.startswith("**Why ")
+    with Image.open(ask("explain_game", 0)) as film:
+        assert film.n_frames > 20
+
+
 def test_a_sentence_is_translated_and_what_it_looked_at(ask):
     text, picture = ask("translate", "The dog runs.", 2)
     assert re.match(r"  de  .*\(\d+%", text)
@@ -308,6 +316,10 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
         ("attack", (PHOTO, 3, "fgsm", "golf ball" * 1000, "photo_classifier"), "at most 60 are read"),
         ("detect", (None, 0.5), "there is no photo yet: choose one."),
         ("detect", (PHOTO, 7), "7"),
+        ("explain", (PHOTO, "gren", "", "Grad-CAM"), "has no class 'gren'. Did you mean green?"),
+        ("explain", (PHOTO, "red", "red", "Grad-CAM"), "the same class"),
+        ("explain", (None, "", "", "Grad-CAM"), "there is no photo yet: choose one."),
+        ("explain_game", (500,), "120"),
         ("learn", ("a file of mine", None, "4", "tanh", 0.05, 0.0), "there is no file yet: choose one."),
         ("learn", ("points that I click", None, "4", "tanh", 0.05, 0.0), "click at least one point of each class"),
         ("learn", ("gates", None, "0,1", "tanh", 0.05, 0.0), "--layers is 0,1"),

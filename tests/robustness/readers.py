@@ -247,6 +247,7 @@ DEMOS: dict[str, Demo] = {
     "colorizer": Demo(photos, lambda file: [file, "--compare"], ("load",)),
     "digits": Demo(photos, lambda file: [file], ("load",)),
     "detector": Demo(photos, lambda file: [file, "--json"], ("load",)),
+    "explain": Demo(square_photos, lambda file: [file, "--why", "cup"], ("network_of",)),
     "photo_classifier": Demo(photos, lambda file: [file, "--json"], ("find_classifier",)),
     "image_captioner": Demo(photos, lambda file: [file, "--attention"], ("load_captioner",)),
     "fgsm": Demo(square_photos, lambda file: [file], short=_one_attacker),

@@ -12,7 +12,7 @@ from shared.classifiers.attacks import grey_levels
 from shared.classifiers.classifier import Classifier
 from shared.console import say
 from shared.data.images import fit_within
-from shared.errors import UserError, suggest
+from shared.errors import UserError
 from shared.files import output_path
 
 LOSSLESS = (".png", ".bmp", ".tif", ".tiff")
@@ -73,15 +73,9 @@ def goal_for(classifier: Classifier, photo: np.ndarray, target: str | None) -> G
     answer = int(classifier.logits_of(photo).argmax())
     if target is None:
         return Goal(answer, targeted=False)
-    names, wanted = [_plain(label) for label in classifier.labels], _plain(target)
-    if wanted not in names:
-        near = suggest(wanted, names) or f" It knows {', '.join(names[:: max(len(names) // 4, 1)])} and so on."
-        raise UserError(f"{classifier.name} has no class {target!r}.{near}")
-    if names[answer] == wanted:
-        raise UserError(f"{classifier.name} calls the photo {wanted} already: choose another --target.")
-    return Goal(names.index(wanted), targeted=True)
-
-
-def _plain(label: str) -> str:
-    """Golf_ball as golf ball."""
-    return label.strip().lower().replace("_", " ")
+    wanted = classifier.class_named(target)
+    if wanted == answer:
+        raise UserError(
+            f"{classifier.name} calls the photo {classifier.labels[wanted]} already: choose another --target."
+        )
+    return Goal(wanted, targeted=True)

@@ -1,0 +1,1 @@
+"""What apps/explain.py alone needs."""
