@@ -17,7 +17,6 @@ PAGE_LINES, FUNCTION_LINES = 400, 40
 COMING = {
     "shared/atari/film.py": "apps/explain.py films what the agent looks at",
     "shared/atari/scores.py": "apps/silent_film.py tells what the games that it learns from scored",
-    "shared/data/prefetch.py": "apps/silent_film.py makes its data while it learns from them",
 }
 """Files of shared/ that one app uses today, and why another one will: empty when the planned apps are there."""
 

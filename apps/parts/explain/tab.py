@@ -1,5 +1,7 @@
 """The tab "Explain": a photo, a question, a method; and the film of what an agent's Q-values hang on."""
 
+from typing import Any
+
 import gradio as gr
 import numpy as np
 
@@ -60,7 +62,7 @@ def show_agent() -> None:
     def explain_game(begin):
         first = in_range("The beginning", begin, 0, 120)
         path = tabs.new_file("breakout.webp")
-        rules = {"seed": 1, "epsilon": 0.01, "sticky": 0.0, "report": lambda game: None}
+        rules: dict[str, Any] = {"seed": 1, "epsilon": 0.01, "sticky": 0.0, "report": lambda game: None}
         game = record_game(policy(), "breakout", max_steps=round(15 * (first + SECONDS)), **rules)
         agents.film_saliency(policy(), game, path, SECONDS, first)
         return str(path)
@@ -72,8 +74,8 @@ def explained(
     """The map over the photo, uint8 (480, 480, 3), and a sentence."""
     photo, _ = tabs.read_photo(path)
     seen = crop_square(photo, classifier.size)
-    names = (tabs.checked_text(name, LONGEST).strip() or None for name in (why, against))
-    asked, question = asked_about(classifier, seen, *names, None)
+    first, other = (tabs.checked_text(name, LONGEST).strip() or None for name in (why, against))
+    asked, question = asked_about(classifier, seen, first, other, None)
     pixels = seen.astype(np.float32)
     importance = app.METHODS[method](asked, pixels)
     deletion, insertion = curves(asked.answers, pixels, importance).areas
