@@ -4,7 +4,8 @@
         print(f"Training on {device.description}")
         model = build()  # models, optimizers and compiled steps belong inside
 
-What a backend would ignore without a word is refused here in a sentence.
+What a backend would ignore without a word is refused here in a sentence. `python -m shared.training.devices` prints
+what there is, and says when there is a GPU that the backend does not see.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import functools
 import os
 import platform
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -178,3 +181,61 @@ def _mirrored(*names: str) -> Any:
 def _describe(backend: str, precision: str, replicas: int, device: _Device) -> str:
     copies = f", {replicas} replicas" if replicas > 1 else ""
     return f"{_NAMES[backend]} on {device.hardware}, {precision}{copies}"
+
+
+# -------------------------------------------------------------------------------------------------- Report
+
+
+def report() -> Iterator[str]:
+    """What a training here would use, line by line; UserError for an unknown backend."""
+    keras = import_keras()
+    with setup(None) as chosen:
+        backend, python = f"{_NAMES[chosen.backend]} {_version(chosen.backend)}", platform.python_version()
+        yield f"Keras {keras.__version__} on {backend}, Python {python}"
+        devices = _tensorflow_devices() if chosen.backend == "tensorflow" else _jax_devices()
+        for device in devices:
+            yield f"  {device.name}: {device.hardware}"
+        yield f"--precision auto is {chosen.precision}: {_why(chosen.backend, devices[0])}"
+    gpus = _nvidia_gpus()
+    for gpu in gpus:
+        yield f"The driver has: {gpu}"
+    if gpus and devices[0].is_cpu:
+        file = "requirements-gpu.txt" if chosen.backend == "tensorflow" else "requirements-jax-gpu.txt"
+        yield (
+            f"{_NAMES[chosen.backend]} does not see it: pip install -r {file} -c constraints.txt, in an environment "
+            "of its own (on Linux or in WSL2), and try again."
+        )
+
+
+def _version(backend: str) -> str:
+    from importlib.metadata import version
+
+    return version(backend)
+
+
+def _why(backend: str, device: _Device) -> str:
+    gains = _gains_from_bfloat16(backend, device)
+    if device.is_cpu:
+        has = {"avx512_bf16", "amx_bf16"} & set(_cpuinfo().split())
+        if has and not gains:
+            return "JAX gains nothing from the processor's bfloat16"
+        return f"the processor has {', '.join(sorted(has))}" if has else "the processor has no bfloat16"
+    return f"compute capability {device.capability:.1f}, and bfloat16 is fast from 8.0 on"
+
+
+def _nvidia_gpus() -> list[str]:
+    """Name, memory and driver of each GPU that NVIDIA's driver knows; none without the driver."""
+    words = ["nvidia-smi", "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(words, capture_output=True, text=True, timeout=20, check=True).stdout
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in found.splitlines() if line.strip()]
+
+
+if __name__ == "__main__":
+    try:
+        for line in report():
+            print(line)
+    except UserError as error:
+        sys.exit(f"{error}")

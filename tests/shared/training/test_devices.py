@@ -87,3 +87,27 @@ def test_a_machine_without_cpuinfo_is_no_error(monkeypatch, tmp_path):
     monkeypatch.setattr(devices, "_CPUINFO", tmp_path / "missing")
     assert "core" in devices._cpu()
     assert not devices._gains_from_bfloat16("tensorflow", devices._Device("CPU:0", "", is_cpu=True))
+
+
+# ------------------------------------------------------------------------------------------------------ The report
+
+
+def test_the_report_names_backend_devices_and_the_reason(monkeypatch):
+    monkeypatch.setattr(devices, "_nvidia_gpus", list)
+    lines = list(devices.report())
+    assert lines[0].startswith("Keras 3")
+    assert "core" in lines[1]
+    assert lines[-1].startswith("--precision auto is ")
+    assert "bf16" in lines[-1] or "no bfloat16" in lines[-1] or "JAX" in lines[-1]
+
+
+def test_a_gpu_that_only_the_driver_sees(monkeypatch):
+    monkeypatch.setattr(devices, "_nvidia_gpus", lambda: ["NVIDIA H100, 81559 MiB, 570.1"])
+    *_, driver, advice = devices.report()
+    assert driver == "The driver has: NVIDIA H100, 81559 MiB, 570.1"
+    assert "does not see it: pip install -r requirements-" in advice
+
+
+def test_without_a_driver_nothing_is_there(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert devices._nvidia_gpus() == []
