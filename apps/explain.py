@@ -89,6 +89,8 @@ class Evaluate(Settings):
     """A name in saved_models/, a .keras file, or a name in keras.applications."""
     photos: Annotated[int, Range(1, 100_000)] = 250
     """How many photos to take, spread evenly."""
+    methods: tuple[str, ...] = ()
+    """Only these, such as Grad-CAM; by default all six."""
     checked: Annotated[int, Range(1, 10_000)] = 20
     """How many of them the sanity check and the completeness of integrated gradients take."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -207,13 +209,16 @@ def explanations(asked: Asked, photo: np.ndarray) -> tuple[dict[str, np.ndarray]
 def evaluate(config: Evaluate) -> None:
     """Recompute the figures of docs/explain.md, and draw the sanity check."""
     path = picture_path(config.output, APP, "sanity.png")
+    if unknown := set(config.methods) - METHODS.keys():
+        raise UserError(f"there is no method {min(unknown)}: there are {', '.join(METHODS)}.")
+    methods = {name: METHODS[name] for name in config.methods or METHODS}
     classifier = network_of(config.model)
     asked = Asked(classifier.network, 0)
-    print_each(measures.deletion_lines(classifier, asked, METHODS, config.data, config.photos))
+    print_each(measures.deletion_lines(classifier, asked, methods, config.data, config.photos))
     print_each(measures.completeness_lines(classifier, asked, attributions, config.data, config.checked))
     if config.boxes:
-        print_each(measures.pointing_lines(classifier, asked, METHODS, config.boxes))
-    print_each(measures.sanity_lines(classifier, METHODS, config.data, config.checked, path))
+        print_each(measures.pointing_lines(classifier, asked, methods, config.boxes))
+    print_each(measures.sanity_lines(classifier, methods, config.data, config.checked, path))
     say(f"Each method with more and more weights made random: {path}")
 
 

@@ -66,21 +66,25 @@ def pointing_lines(classifier: Classifier, asked: Asked, methods: Methods, folde
     if len(classifier.labels) != IMAGENET_CLASSES:
         raise UserError(f"--boxes needs ImageNet's {IMAGENET_CLASSES:,} classes, and {classifier.name} has others.")
     hits: dict[str, list[bool]] = {name: [] for name in ("centre", *methods)}
-    hard = []
+    hard, seen = [], []
     for found in pointed_photos(folder, classifier.size):
         logits = classifier.attacker.logits(found.photo[None])[0]
         about = asked.about(max(found.classes, key=lambda n: logits[n]))
+        seen.append(about.why in np.argsort(-logits)[:5])
         pixels = found.photo.astype(np.float32)
         hits["centre"].append(found.contains(0.5, 0.5))
         hard.append(not found.easy)
         for name, method in methods.items():
             hits[name].append(found.hit(method(about, pixels)))
-    difficult = np.array(hard)
-    yield f"{len(hard)} pairs of a photo of {folder} and a class on it, {difficult.sum()} with small boxes"
+    difficult, known = np.array(hard), np.array(seen)
+    counts = f"{difficult.sum()} with small boxes, {known.sum()} where"
+    yield f"{len(hard)} pairs of a photo of {folder} and a class on it: {counts}"
+    yield "the class is among the network's five likeliest answers. The highest place of the map is on the thing:"
     for name, each in hits.items():
         right = np.array(each)
         error = (right.mean() * (1 - right.mean()) / len(right)) ** 0.5
-        yield f"{name:24} {right.mean():6.1%} +- {error:.1%}   small boxes {right[difficult].mean():6.1%}"
+        parts = f"small boxes {right[difficult].mean():6.1%}   among the five {right[known].mean():6.1%}"
+        yield f"{name:24} {right.mean():6.1%} +- {error:.1%}   {parts}"
 
 
 # -------------------------------------------------------------------------------------------------- The sanity check
