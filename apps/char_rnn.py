@@ -29,10 +29,11 @@ import numpy as np
 import tyro
 
 from apps.parts.char_rnn import terminal
-from apps.parts.char_rnn.alphabet import Alphabet, longest_copy, split, words
+from apps.parts.char_rnn.texts import longest_copy, split, words
 from apps.parts.char_rnn.writer import BLOCK, Writer, compile_block_losses, joined
 from shared import cli, saved_models, settings
 from shared.console import say
+from shared.data.alphabet import Alphabet
 from shared.data.datasets import open_text
 from shared.data.digest import digest_of
 from shared.errors import UserError

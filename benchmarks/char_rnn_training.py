@@ -25,10 +25,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 
 from apps import char_rnn as app
-from apps.parts.char_rnn.alphabet import Alphabet, split
+from apps.parts.char_rnn.texts import split
 from apps.parts.char_rnn.writer import compile_block_losses
 from shared import cli
 from shared.console import say
+from shared.data.alphabet import Alphabet
 from shared.data.datasets import open_text
 from shared.errors import UserError
 from shared.files import output_path, write_atomically

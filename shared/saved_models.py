@@ -6,9 +6,11 @@ trained). In the file the matrices are float16, half the size; loading gives flo
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
+import pkgutil
 import struct
 import tempfile
 import zipfile
@@ -17,6 +19,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from shared import layers
 from shared.console import held_stderr
 from shared.errors import UserError, suggest
 from shared.files import write_atomically
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 MODELS = Path(__file__).resolve().parents[1] / "saved_models"
 MODEL, CONFIG = "model.keras", "config.json"
+OWN_PACKAGE = "keras_arcade"  # under which shared/layers registers its layers
 
 _ARCHITECTURE, _WEIGHTS = "config.json", "model.weights.h5"  # inside the .keras archive
 _HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
@@ -133,6 +137,7 @@ def load(path_or_name: str | os.PathLike[str]) -> tuple[keras.Model, dict[str, A
     _check(file)
     config = _read_config(file, required=Path(path_or_name).expanduser() != file)
     keras = import_keras()
+    _import_own_layers(file)
     with held_stderr():
         try:
             model = keras.saving.load_model(file, compile=False, safe_mode=True)
@@ -188,6 +193,14 @@ def _check(file: Path) -> None:
             _check_contents(file, archive)
     except _DAMAGE as error:
         raise UserError(f"{file} is damaged or incomplete: fetch or save it again.") from error
+
+
+def _import_own_layers(file: Path) -> None:
+    """Import the layers of shared/layers, if the model has any: Keras knows them by then."""
+    with zipfile.ZipFile(file) as archive:
+        if OWN_PACKAGE.encode() in archive.read(_ARCHITECTURE):
+            for module in pkgutil.iter_modules(layers.__path__):
+                importlib.import_module(f"{layers.__name__}.{module.name}")
 
 
 def _check_contents(file: Path, archive: zipfile.ZipFile) -> None:

@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from apps import char_rnn as app
-from apps.parts.char_rnn.alphabet import Alphabet, split
+from apps.parts.char_rnn.texts import split
 from apps.parts.char_rnn.writer import Writer, joined
 from shared import saved_models
+from shared.data.alphabet import Alphabet
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, scores
 from tests.parity_worker import build

@@ -26,6 +26,7 @@ from apps import (
     digits,
     dqn_breakout,
     gan_faces,
+    handwriting,
     image_captioner,
     photo_classifier,
     translator,
@@ -89,6 +90,9 @@ def models(tmp_path_factory) -> Path:
     small = translator.Train(units=16, hidden=16, heads=2, encoder_layers=1, layers=1)
     record = {"to": ["de"], "vocabulary": subwords.digest}
     saved_models.save(translator.translation_network(len(subwords), small), folder / translator.APP, record)
+    small = handwriting.Train(units=8, gaussians=2, hand_size=2)
+    record = {"characters": " abc", "hands": [[0.0, 1.0], [1.0, 0.0]]}
+    saved_models.save(handwriting.handwriting_network(5, small), folder / handwriting.APP, record)
     reads = digits.network_of(digits.Train(network="lenet5"))
     saved_models.save(reads, folder / digits.APP, {"least": 0.0})
     saved_models.save(detector.ssd(2), folder / detector.APP, {"labels": ["red", "green"]})

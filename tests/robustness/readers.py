@@ -244,6 +244,7 @@ DEMOS: dict[str, Demo] = {
     ),
     "tables": Demo(tables, lambda file: [file, "--members", 1, "--epochs", 2, "--units", 2]),
     "translator": Demo(texts, lambda file: ["--file", file, "--to", "de", "--beams", 1], ("load",)),
+    "handwriting": Demo(texts, lambda file: ["--file", file, "--hands", 1], ("load",)),
     "colorizer": Demo(photos, lambda file: [file, "--compare"], ("load",)),
     "digits": Demo(photos, lambda file: [file], ("load",)),
     "detector": Demo(photos, lambda file: [file, "--json"], ("load",)),

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from xml.etree import ElementTree
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from shared.console import say
 from shared.data.datasets import open_text
 from shared.data.digest import digest_of
 from shared.data.images import image_files
+from shared.data.xml import read_xml
 from shared.errors import UserError
 
 SPLITS = {"train": ("train", "trainval"), "validation": ("val", "valid", "validation"), "test": ("test",)}
@@ -196,22 +195,12 @@ def _voc(folder: Path, split: str, odd: _Odd) -> LabelledPhotos:
     return LabelledPhotos(labels, [photo for photo, _ in raw], rows)
 
 
-def _voc_root(file: Path) -> ElementTree.Element:
-    content = file.read_bytes()
-    if re.search(rb"<!\s*(DOCTYPE|ENTITY)", content, re.IGNORECASE):
-        raise UserError(f"{file} has a DOCTYPE, which could grow without end: leave it out.")
-    try:
-        return ElementTree.fromstring(content)  # without a DOCTYPE there are no entities to expand
-    except ElementTree.ParseError as error:
-        raise UserError(f"{file} is no XML that can be read ({error}).") from error
-
-
 def _voc_labels(file: Path) -> set[str]:
-    return {(item.findtext("name") or "").strip() for item in _voc_root(file).iter("object")}
+    return {(item.findtext("name") or "").strip() for item in read_xml(file).iter("object")}
 
 
 def _voc_boxes(file: Path, odd: _Odd) -> list[tuple[str, list[float]]]:
-    root, found = _voc_root(file), []
+    root, found = read_xml(file), []
     try:
         width, height = (float(root.findtext(f"size/{side}") or "nan") for side in ("width", "height"))
         for item in root.iter("object"):

@@ -32,6 +32,11 @@ STYLE = f"""
 #banner {{ border-radius: 10px; padding: 18px 26px 26px; overflow: hidden;
           background: linear-gradient(90deg, {STRIPES}) bottom / 100% 8px no-repeat, #16171d }}
 #banner h1, #banner p {{ color: #fff; margin: 0 }}
+.still {{ display: none !important }}
+@media (prefers-reduced-motion: reduce) {{
+  .moving {{ display: none !important }}
+  .still {{ display: block !important }}
+}}
 """
 
 

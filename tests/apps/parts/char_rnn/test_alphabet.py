@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.parts.char_rnn.alphabet import Alphabet, longest_copy, split, words
+from apps.parts.char_rnn.texts import longest_copy, split, words
+from shared.data.alphabet import Alphabet
 from shared.errors import UserError
 
 

@@ -1,8 +1,7 @@
-"""Text as the ids of its characters, and measures of a text that a network wrote."""
+"""Text as the ids of its characters."""
 
 from __future__ import annotations
 
-import re
 import unicodedata
 from functools import cached_property
 
@@ -72,22 +71,3 @@ class Alphabet:
 
 def _codes(text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-32-le"), "<u4")
-
-
-def split(text: str) -> tuple[str, str]:
-    """The first nine tenths of a text, for training, and its last tenth, for validation."""
-    return text[: len(text) * 9 // 10], text[len(text) * 9 // 10 :]
-
-
-def words(text: str) -> list[str]:
-    """The words of a text in lower case; "o'er" and "to-morrow" are one word each."""
-    return re.findall(r"[^\W\d_]+(?:['\u2019-][^\W\d_]+)*", text.lower())
-
-
-def longest_copy(text: str, source: str) -> str:
-    """The longest passage of `text` that occurs in `source`; it takes seconds for 10,000 characters and 1 MB."""
-    best, start = "", 0
-    for start in range(len(text)):
-        while start + len(best) < len(text) and text[start : start + len(best) + 1] in source:
-            best = text[start : start + len(best) + 1]
-    return best
