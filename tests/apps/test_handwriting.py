@@ -184,10 +184,10 @@ def test_the_forms_of_the_result(trained, elsewhere, name):
         (["ill", "-o", "a.txt"], "picture format"),
     ],
 )
-def test_bad_input_is_a_sentence(trained, elsewhere, words, said):
-    assert said in sentence(*words, "--model", trained)
+def test_bad_input_is_a_sentence(trained, elsewhere, capsys, words, said):
+    assert said in sentence(capsys, *words, "--model", trained)
 
 
 def test_unknown_characters_are_named():
     assert spelled("ill é🎉\x07", " eil") == ("ill e", "'é' as 'e', '🎉' as nothing, '\\x07' as nothing")
-    assert lines_of("a bb\nccc " + "d" * 70, 5)[:3] == ["a bb", "ccc", "ddddd"]
+    assert lines_of("a bb\nccc " + "d" * 70, 5)[:3] == ["a bb", "ccc d", "ddddd"]
