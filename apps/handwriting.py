@@ -67,7 +67,7 @@ class Write(Settings):
     """Neatness: 0 writes as people do, with all their slips."""
     seed: Annotated[int, Range(0, 2**32 - 1)] = 1
     """Seed of what is drawn from the densities."""
-    line: Annotated[int, Range(5, 60)] = 30
+    line: Annotated[int, Range(10, 60)] = 30
     """Characters in a line, at most."""
     window: bool = False
     """Draw the window's path over the text instead: which characters the network read at each point."""
@@ -198,15 +198,14 @@ def loss(targets: Any, numbers: Any) -> Any:
 def checked(config: Train) -> tuple[Train, Lines, Lines]:
     """The settings to train with, and lines to learn from and to validate with; or a UserError."""
     config = settings.resumed(config)
-    samples = [sources.read(source, "train") for source in config.data]
-    numbered = sources.numbered(samples)
+    numbered = sources.numbered([sources.read(source, "train") for source in config.data])
     counts = Counter(character for sample in numbered for character in sample.text)
     known = {character for character, count in counts.items() if count >= OFTEN}
     characters = "".join(sorted(known | {" "}))  # which is between words that are joined
     rare = sorted(set(counts) - set(characters))
     if rare:
         say(f"Seen fewer than {OFTEN} times, and not learned: {' '.join(rare)}")
-    validation = [sample for source in config.data for sample in sources.read(source, "validation")]
+    validation = sources.numbered([sources.read(source, "validation") for source in config.data])
     learned, held_out = Lines(numbered, characters), Lines(validation, characters)
     if not learned.points or not held_out.points:
         raise UserError(f"There is too little handwriting in {', '.join(config.data)}: some characters {OFTEN} times.")
@@ -253,8 +252,8 @@ def fit(config: Train, learned: Lines, held_out: Lines, precision: str) -> float
 def measure_of(network: keras.Model) -> Any:
     """A function from lines to their mean nats a point: of the place, the stroke's end, the text's end; and the errors.
 
-    The last number is the share of points of which the network is wrong about whether the stroke ends there. Nobody's
-    hand is told: writers that it never met.
+    The last number is the share of points of which the network is wrong about whether the stroke ends there. It is not
+    told whose hand it is: these are writers that it never met.
     """
     size = network.inputs[2].shape[-1]
 
@@ -302,13 +301,14 @@ def evaluate(config: Evaluate) -> None:
             raise UserError(f"{source} has nothing in {config.split} that this network's characters write.")
         place, end, finished, wrong = measure(found)
         print(
-            f"{source}, {config.split}, {found.points:,} points by {len(found.by_writer)} writers, nobody's hand told:"
+            f"{source}, {config.split}, {found.points:,} points by {len(found.by_writer)} writers, without their hands:"
         )
         print(f"  {place + end:.3f} nats a point: {place:.3f} of the place, {end:.3f} of the stroke's end")
         print(f"  in steps of {lines.STEP:.0f} units; in units they are {2 * np.log(lines.STEP):.3f} more")
         print(f"  {wrong:.2%} wrong about whether a stroke ends; {finished:.4f} nats of the text's end, not counted")
     same, other = alike(pen)
-    print(f"Slant, height, width and joins of two texts by one hand differ by {same:.2f}, by two hands {other:.2f}.")
+    print("Two lines, in slant, height of letters, width of letters and points in a stroke, differ by")
+    print(f"  {same:.2f} standard deviations if one hand wrote them, {other:.2f} if two did")
 
 
 def alike(pen: Pen, each: int = 8) -> tuple[float, float]:
@@ -351,8 +351,14 @@ def write(config: Write) -> None:
     text, told = spelled(text, pen.characters)
     if told:
         say(f"This network does not know all of these characters: {told}.")
-    chosen = [config.hand - 1] if config.hand else range(in_range("--hands", config.hands, 1, len(pen.hands)))
-    found = written(pen, lines_of(text, config.line), list(chosen), config.bias, config.seed)
+    chosen = [config.hand - 1] if config.hand else list(range(in_range("--hands", config.hands, 1, len(pen.hands))))
+    texts = lines_of(text, config.line)
+    if path.suffix.lower() in (".webp", ".gif") and len(texts) * len(chosen) > sheets.FILM_LINES:
+        raise UserError(f"a film has at most {sheets.FILM_LINES} lines: give a shorter text, fewer hands, or -o x.png.")
+    if config.window and len(texts) > sheets.WINDOW_LINES:
+        say(f"The window's path is drawn for the first {sheets.WINDOW_LINES} lines.")
+        texts = texts[: sheets.WINDOW_LINES]
+    found = written(pen, texts, chosen[:1] if config.window else chosen, config.bias, config.seed)
     unfinished = sum(not line.finished for each in found for line in each)
     if unfinished:
         say(f"{unfinished} lines were broken off: give a higher --bias, or another --seed.")

@@ -79,6 +79,15 @@ def test_no_writer_is_in_two_splits(tmp_path):
     assert sum(map(len, writers)) == len(set.union(*writers)) == 6
 
 
+def test_of_one_writer_no_sample_is_in_two_splits(tmp_path):
+    for n in range(30):
+        shown = {"text": "i" * (n + 1), "strokes": [[[60 * m, 0], [60 * m, 35]] for m in range(n + 1)]}
+        (tmp_path / f"{n}.json").write_text(json.dumps(shown), encoding="utf-8")
+    texts = [{each.text for each in sources.read(str(tmp_path), split)} for split in sources.SPLITS]
+    assert all(texts)
+    assert sum(map(len, texts)) == len(set.union(*texts)) == 30
+
+
 @pytest.mark.parametrize(
     ("arrays", "said"),
     [
@@ -182,6 +191,7 @@ def test_the_forms_of_the_result(trained, elsewhere, name):
         (["שלום"], "there is nothing to write"),
         (["ill", "--hand", 99], "--hand is 99"),
         (["ill", "-o", "a.txt"], "picture format"),
+        (["ill " * 80, "--line", 10, "--hands", 1, "-o", "a.webp"], "a film has at most 30 lines"),
     ],
 )
 def test_bad_input_is_a_sentence(trained, elsewhere, capsys, words, said):

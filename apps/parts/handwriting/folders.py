@@ -15,7 +15,7 @@ from apps.parts.handwriting.lines import Sample, small_height_of
 from shared.console import say
 from shared.data.datasets import open_text
 from shared.data.xml import read_xml
-from shared.errors import UserError
+from shared.errors import UserError, sentence_of
 
 SMALL_HEIGHT = 70.0  # units that small letters are high after scaling, as in the UNIPEN file, see `small_height_of`
 TOLERANCE = 2.0  # units that thinning may move a line by
@@ -48,6 +48,8 @@ def read_folder(folder: Path) -> list[Sample]:
                     skipped["samples without ink or text"] += 1
         except UserError as error:
             skipped[f"{error}"] += 1
+        except OSError as error:
+            skipped[sentence_of(error)] += 1
     for what, count in skipped.most_common(5):
         say(f"Left out of {folder}, {count}: {what}")
     writers = {name: n for n, name in enumerate(sorted({name for *_, name in found}), 1)}

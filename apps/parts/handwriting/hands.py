@@ -22,7 +22,7 @@ def blended(vectors: np.ndarray, samples: np.ndarray, most: int) -> np.ndarray:
 
     known = vectors[samples >= LEAST_SAMPLES]
     if len(known) < 2 * LEAST_WRITERS:
-        return vectors.mean(axis=0, keepdims=True).astype(np.float32)
+        return vectors[samples > 0].mean(axis=0, keepdims=True).astype(np.float32)
     for groups in range(min(most, len(known) // LEAST_WRITERS), 0, -1):
         found = KMeans(groups, n_init=10, random_state=0).fit(known)
         if np.bincount(found.labels_).min() >= LEAST_WRITERS:

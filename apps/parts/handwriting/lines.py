@@ -116,7 +116,7 @@ class Lines:
         text = np.zeros((len(lines), CHARACTERS), np.int32)
         for row, line in enumerate(lines):
             found = steps_of(line.points, rng)[:LENGTH]
-            ids = self.ids(line.text)
+            ids = ids_of(line.text, self.characters)
             text[row, : len(ids)] = ids
             targets[row, : len(found), :3] = found
             targets[row, len(found) - 1, 3] = len(line.points) <= LENGTH  # else there is more to write
@@ -125,9 +125,10 @@ class Lines:
             steps[row, 1 : len(found)] = found[:-1]
         return Batch(steps, text, np.array([line.writer for line in lines], np.int32), targets)
 
-    def ids(self, text: str) -> list[int]:
-        """The ids of a text's characters, and END."""
-        return [*(self.characters.index(character) + FIRST_CHARACTER for character in text), END]
+
+def ids_of(text: str, characters: str) -> list[int]:
+    """The ids of a text's characters, all of which are among `characters`, and END."""
+    return [*(characters.index(character) + FIRST_CHARACTER for character in text), END]
 
 
 def steps_of(points: np.ndarray, rng: np.random.Generator) -> np.ndarray:

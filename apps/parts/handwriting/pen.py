@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.parts.handwriting.lines import CHARACTERS, END, FIRST_CHARACTER, STEP
+from apps.parts.handwriting.lines import CHARACTERS, STEP, ids_of
 from shared.errors import UserError
 from shared.training.runtime import import_keras
 
@@ -66,8 +66,8 @@ class Pen:
         rows = ROWS if len(lines) > 1 else 1  # a compiled function for each number of rows
         text = np.zeros((rows, CHARACTERS), np.int32)
         for row, line in enumerate(lines):
-            ids = [self.characters.index(character) + FIRST_CHARACTER for character in line]
-            text[row, : len(ids) + 1] = [*ids, END]
+            ids = ids_of(line, self.characters)
+            text[row, : len(ids)] = ids
         vectors = np.zeros((rows, self.hands.shape[1]), np.float32)
         vectors[: len(lines)] = self.hands[list(hands)]
         chances = [np.random.default_rng(seed) for seed in seeds]

@@ -19,6 +19,8 @@ from shared.files import write_atomically
 SCALE = 0.4  # pixels a unit: a small letter is about 30 pixels high
 LINE, MARGIN, BETWEEN = 300, 80, 110  # units: from base line to base line, around all, and more between two hands
 WIDTH = 8.0  # of the pen, in units
+LARGEST = 50_000_000  # pixels to draw on before they are averaged
+FILM_LINES, WINDOW_LINES = 30, 8  # at most: a film has a frame for every other point, a path is 700 pixels high
 POINTS_A_SECOND = 28  # so that a film writes about 110 letters a minute, as people do who copy a text
 FRAMES_A_SECOND = 14
 INK, PAPER = (24, 36, 92), (255, 255, 255)
@@ -59,7 +61,7 @@ def page_of(hands: Sequence[Sequence[Written]]) -> Page:
 
 def picture(page: Page, scale: float = SCALE) -> np.ndarray:
     """The page as a picture, uint8 (H, W, 3)."""
-    finer = 3
+    finer = next(n for n in (3, 2, 1) if n == 1 or page.width * page.height * (n * scale) ** 2 <= LARGEST)
     canvas, draw = _canvas(page, scale * finer)
     for stroke in page.strokes:
         _draw(draw, stroke, scale * finer)

@@ -19,7 +19,7 @@ HELD_OUT = 0.05  # share of the writers that choose the model, and of those that
 
 
 def read(data: str, split: str) -> list[Sample]:
-    """The samples of one split: no writer is in two of them.
+    """The samples of one split: no writer is in two of them, or, of one or two writers, no sample.
 
     Args:
         data: an .npz file with `points`, `offsets`, `text` and `writer` or `names`, as ours of UNIPEN and IAM-OnDB; or
@@ -35,7 +35,11 @@ def read(data: str, split: str) -> list[Sample]:
     samples = read_folder(path) if path.is_dir() else _npz(path)
     if not samples:
         raise UserError(f"{data} has no handwriting with transcripts.")
-    return [sample for sample in samples if sample.writer in _writers_of(samples, split)]
+    keys = [sample.writer for sample in samples]
+    if len(set(keys)) < len(SPLITS):
+        keys = list(range(len(samples)))
+    chosen = _part(keys, split)
+    return [sample for sample, key in zip(samples, keys, strict=True) if key in chosen]
 
 
 def numbered(parts: Sequence[Sequence[Sample]]) -> list[Sample]:
@@ -53,13 +57,10 @@ def digest_of_samples(samples: Sequence[Sample]) -> str:
     return digest_of(f"{sample.text} {sample.writer} {sample.points.sum():.0f}" for sample in samples)
 
 
-def _writers_of(samples: Sequence[Sample], split: str) -> set[int]:
-    """Those of a split; of a single writer, everything is for training, and for the rest of it, too."""
-    writers = sorted({sample.writer for sample in samples})
-    if len(writers) < 3:
-        return set(writers)
-    order = np.random.default_rng(0).permutation(writers)
-    held_out = max(1, round(HELD_OUT * len(writers)))
+def _part(keys: Sequence[int], split: str) -> set[int]:
+    """Those of the keys that are in a split."""
+    order = np.random.default_rng(0).permutation(sorted(set(keys)))
+    held_out = max(1, round(HELD_OUT * len(order)))
     parts = order[2 * held_out :], order[:held_out], order[held_out : 2 * held_out]
     return set(parts[SPLITS.index(split)].tolist())
 

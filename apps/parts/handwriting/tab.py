@@ -32,11 +32,10 @@ def show() -> None:
     def write(text, hand, bias, seed):
         given = given_text([tabs.checked_text(text, LONGEST)], None)
         pen = trained()
-        number = int(in_range("Hand", hand, 1, 10))
+        number = int(in_range("Hand", hand, 1, len(pen.hands)))
         bias = in_range("Neatness", bias, 0, 3)
         known, told = spelled(given, pen.characters)
-        chosen = [(number - 1) % len(pen.hands)]
-        found = app.written(pen, lines_of(known, 30), chosen, bias, tabs.checked_seed(seed))
+        found = app.written(pen, lines_of(known, 30), [number - 1], bias, tabs.checked_seed(seed))
         page = sheets.page_of(found)
         paths = [tabs.new_file(f"handwriting.{ending}") for ending in ("webp", "png", "svg")]
         for path in paths:
