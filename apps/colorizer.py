@@ -2,6 +2,7 @@
 
     python apps/colorizer.py                              colours sample photos made grey, beside the originals
     python apps/colorizer.py grandmother.jpg -o colour.jpg --compare
+    python apps/colorizer.py old.mp4 -o colour.mp4        a film, with its sound
     python apps/colorizer.py dress.jpg --hint 310,420,#8b1a2b        you know that the dress was red
     python apps/colorizer.py train --data FOLDER,FOLDER   learns from any photos; --quick for a result in minutes
     python apps/colorizer.py evaluate --data FOLDER       recomputes the numbers of the model card
@@ -17,7 +18,6 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -29,18 +29,19 @@ import numpy as np
 import tyro
 
 from apps.parts.colorizer import lab, lab_photos
-from apps.parts.colorizer.guided_filter import Hint, PhotoColorizer, apply_chroma
+from apps.parts.colorizer.films import colour_film
+from apps.parts.colorizer.guided_filter import PhotoColorizer, apply_chroma
 from apps.parts.colorizer.metrics import Table, VividnessCurve, load_comparison, nearest, smoothed
-from apps.parts.colorizer.output import check_output, default_name, hints_for, save_coloured
+from apps.parts.colorizer.output import check_output, colour_file, hints_for
 from shared import cli, saved_models, settings
 from shared.console import finish_batch, for_each, say
 from shared.data.datasets import ImageSet, open_images
 from shared.data.digest import digest_of
-from shared.data.images import crop_square, fit_within, load_image, named_files, sample_photos
+from shared.data.images import crop_square, load_image, named_files, sample_photos
 from shared.data.photo_sets import open_train_splits
+from shared.data.video import FILMS
 from shared.drawing import pictures
 from shared.errors import UserError
-from shared.files import output_path
 from shared.layers.mobilenet import mobilenet
 from shared.settings import Precision, Range, Settings, Training
 from shared.training import devices, fit_loop
@@ -64,11 +65,11 @@ class Colorize(Settings):
     """Colour photos at their full size; without photos, samples that were made grey, beside the originals."""
 
     photos: tyro.conf.Positional[tuple[Path, ...]] = ()
-    """Photo files, and folders of them; by default the photos that come with scikit-image and Matplotlib."""
+    """Photo files and folders of them, or one film; by default photos that come with scikit-image and Matplotlib."""
     model: Path | None = None
     """A model.keras file or its folder; by default the one in saved_models/."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
-    """A file for one photo, a folder for several; by default outputs/colorizer/."""
+    """A file for one photo or film, a folder for several; by default outputs/colorizer/."""
     vividness: Annotated[float, Range(0, 10)] = 1.0
     """Multiplies the chroma: 0 is grey, 2 twice as colourful."""
     temperature: Annotated[float, Range(0.01, 10)] = TEMPERATURE
@@ -351,33 +352,18 @@ def colorize(config: Colorize) -> None:
     """Colour photos at their full size, each into a file of its own."""
     if not config.photos:
         return demo(config)
+    if any(path.suffix.lower() in FILMS for path in config.photos):
+        if config.hint or config.compare:
+            raise UserError("--hint and --compare are for photos, and not for films.")
+        return colour_film(config.photos, config.output, lambda: load(config)[0], config.vividness)
     files = named_files(config.photos)
     check_output(config.output, config.photos, len(files))
     hints = hints_for(files, config.hint)
     colorizer, _ = load(config)
-    broken = for_each(files, lambda file: colour_file(config, file, colorizer, hints))
+    colour = partial(colorizer, vividness=config.vividness, hints=hints)
+    broken = for_each(files, lambda file: colour_file(file, config.output, colour, config.compare))
     next_step = "--vividness 1.5, --compare, or --hint x,y,#rrggbb for a colour that you know."
     finish_batch(broken, len(files), "could not be coloured", next_step)
-
-
-def colour_file(config: Colorize, file: Path, colorizer: PhotoColorizer, hints: Sequence[Hint]) -> None:
-    """Colour one photo, and say where the result is."""
-    photo = load_image(file)
-    path = output_path(config.output, APP, default_name(file))
-    pictures.format_of(path, *photo.shape[:2])
-    in_colour = not lab.is_grey(photo)
-    if in_colour:
-        say(f"{file} is in colour already: only its lightness is used.")
-    began_s = time.perf_counter()
-    picture = colorizer(photo, config.vividness, hints)
-    print(f"{path}: {photo.shape[1]} x {photo.shape[0]} pixels, coloured in {time.perf_counter() - began_s:.2f} s")
-    save_coloured(path, picture, file)
-    if config.compare:
-        sheet = output_path(path.parent, APP, f"{path.stem}-compare.png")
-        before, after = fit_within(photo, 800), fit_within(picture, 800)
-        panels = [lab.in_one_colour(before), after, *([before] if in_colour else [])]
-        pictures.save_image(sheet, pictures.grid(panels, len(panels), 8))
-        print(f"Before and after: {sheet}")
 
 
 def demo(config: Colorize) -> None:

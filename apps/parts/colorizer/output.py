@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from apps.parts.colorizer import lab
 from apps.parts.colorizer.guided_filter import Hint
 from shared.console import say
-from shared.data.images import exif_of_upright, load_image
-from shared.drawing.pictures import save_image
+from shared.data.images import exif_of_upright, fit_within, load_image
+from shared.drawing.pictures import format_of, grid, save_image
 from shared.errors import UserError
+from shared.files import output_path
 
 FORMATS = {".jpg": {"quality": 95, "subsampling": 0}, ".png": {"compress_level": 3}, ".webp": {"quality": 95}}
 FORMATS |= {".jpeg": FORMATS[".jpg"], ".tif": {}, ".tiff": {}, ".bmp": {}}
@@ -56,3 +59,23 @@ def check_output(output: Path | None, named: Sequence[Path], count: int) -> None
         output.mkdir(parents=True, exist_ok=True)
     elif output.suffix.lower() not in FORMATS:
         raise UserError(f"{output.name} must end in one of {', '.join(FORMATS)}.")
+
+
+def colour_file(file: Path, output: Path | None, colour: Callable[[np.ndarray], np.ndarray], compare: bool) -> None:
+    """Colour one photo, uint8 (H, W, 3), and say where the result is; with a sheet of before and after, if asked."""
+    photo = load_image(file)
+    path = output_path(output, "colorizer", default_name(file))
+    format_of(path, *photo.shape[:2])
+    in_colour = not lab.is_grey(photo)
+    if in_colour:
+        say(f"{file} is in colour already: only its lightness is used.")
+    began_s = time.perf_counter()
+    picture = colour(photo)
+    print(f"{path}: {photo.shape[1]} x {photo.shape[0]} pixels, coloured in {time.perf_counter() - began_s:.2f} s")
+    save_coloured(path, picture, file)
+    if compare:
+        sheet = output_path(path.parent, "colorizer", f"{path.stem}-compare.png")
+        before, after = fit_within(photo, 800), fit_within(picture, 800)
+        panels = [lab.in_one_colour(before), after, *([before] if in_colour else [])]
+        save_image(sheet, grid(panels, len(panels), 8))
+        print(f"Before and after: {sheet}")
