@@ -30,15 +30,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
+from apps.parts.dqn_breakout.film import film_game
 from apps.parts.dqn_breakout.networks import load_network
 from apps.parts.dqn_breakout.replay import ReplayBuffer
 from apps.parts.dqn_breakout.report import print_game, print_published, print_scores, training_summary, validation_score
+from apps.parts.dqn_breakout.scores import STICKY
 from apps.parts.dqn_breakout.window import Window
 from shared import cli, saved_models, settings
-from shared.atari.film import film_game
 from shared.atari.games import OBSERVATION, STEPS_PER_SECOND, Games, Policy, check_game, epsilon_greedy
 from shared.atari.recording import record_game
-from shared.atari.scores import STICKY
 from shared.console import say
 from shared.data.prefetch import prefetch
 from shared.drawing.film import Film

@@ -33,6 +33,7 @@ from apps.parts.explain.change import smallest_change
 from apps.parts.explain.questions import Asked
 from apps.parts.explain.scores import Curves, curves
 from shared import cli, saved_models
+from shared.atari.agents import load_policy
 from shared.atari.recording import record_game
 from shared.console import print_each, say
 from shared.data.images import crop_square, load_image, resize, sample_photos
@@ -298,7 +299,7 @@ def explain_game(config: Explain, game: str) -> None:
     """A film of a game with what the Q-values hang on."""
     path = output_path(config.output, APP, f"{game}.webp")
     Film(path, fps=15)  # a wrong ending is refused before the game
-    policy = agents.policy(config.model, game)
+    policy = load_policy(config.model, game)
     steps = round(15 * (config.start + config.seconds))
     played = record_game(policy, game, seed=config.seed, epsilon=0.01, sticky=0.0, max_steps=steps)
     total = agents.film_saliency(policy, played, path, config.seconds, config.start)

@@ -20,10 +20,10 @@ import pytest
 from PIL import Image
 
 from apps import dqn_breakout as app
+from apps.parts.dqn_breakout.scores import NATURE, protocol_scores
 from shared import saved_models
 from shared.atari.games import OBSERVATION, Step
 from shared.atari.recording import record_game
-from shared.atari.scores import NATURE, protocol_scores
 from shared.drawing.film import _WebP
 from shared.training import checkpoints, steps
 from shared.training.checkpoints import Checkpoints

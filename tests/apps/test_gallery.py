@@ -29,11 +29,13 @@ from apps import (
     handwriting,
     image_captioner,
     photo_classifier,
+    silent_film,
     translator,
 )
 from apps import gallery as app
 from apps.parts.digits import pens
 from apps.parts.gallery.page import opened
+from apps.parts.silent_film.sounds import LENGTH, Book, _bands
 from apps.parts.translator.subwords import Subwords
 from shared import cli, saved_models
 from shared.data.images import crop_square, fit_within, load_image
@@ -93,6 +95,11 @@ def models(tmp_path_factory) -> Path:
     small = handwriting.Train(units=8, gaussians=2, hand_size=2)
     record = {"characters": " abc", "hands": [[0.0, 1.0], [1.0, 0.0]]}
     saved_models.save(handwriting.handwriting_network(5, small), folder / handwriting.APP, record)
+    heard = np.full((3, LENGTH, 512), 128, np.uint8)
+    saved_models.save(silent_film.listening_network(3, 8, 16), folder / silent_film.APP, {"ahead": 2})
+    Book(np.zeros((3, _bands().shape[1]), np.float32), heard, np.zeros((3, 3), np.float32)).save(
+        folder / silent_film.APP
+    )
     reads = digits.network_of(digits.Train(network="lenet5"))
     saved_models.save(reads, folder / digits.APP, {"least": 0.0})
     saved_models.save(detector.ssd(2), folder / detector.APP, {"labels": ["red", "green"]})
@@ -154,6 +161,22 @@ def test_atari_plays_and_films(ask):
         assert (pictures.format, pictures.n_frames > 20) == ("WEBP", True)
     assert re.fullmatch(r"\*\*\d+ points\*\* when the film ends, after 75 steps", score)
     assert ask("play", "breakout", 0.5, 5, 3)[1] == score, "a seed plays the same game"
+
+
+def test_a_game_is_filmed_with_a_sound(ask, refusal):
+    film, picture = ask("silent_film", "breakout", 3, "true", 3)
+    path = film["video"] if isinstance(film, dict) else film
+    assert Path(path).read_bytes()[:4] == b"\x1a\x45\xdf\xa3", "Matroska, of which WebM is a kind"
+    assert load_image(picture).shape[1] == 1100
+    assert "maximum value 20" in refusal("silent_film", "breakout", 99, "true", 3)
+
+
+def test_handwriting_is_a_film_a_picture_and_a_drawing(ask):
+    film, picture, _, told = ask("handwriting", "a cab", 1, 1.0, 3)
+    with Image.open(film) as pictures:
+        assert pictures.format == "WEBP"
+    assert load_image(picture).shape[1] > 10
+    assert told == ""
 
 
 def test_shakespeare_goes_on_from_the_prompt_while_one_reads(gallery):

@@ -172,3 +172,26 @@ def test_faces(page):
     assert size == [256, 256]
     panel.get_by_role("button", name="Turn them").click()
     page.wait_for_function("image => image.src.endsWith('morph.webp')", arg=result.element_handle())
+
+
+def test_a_film_plays_with_its_sound(page):
+    panel = open_tab(page, "Sound")
+    panel.get_by_label("Seconds").first.fill("3")
+    panel.get_by_role("button", name="Play, film").click()
+    picture_in(panel, "True and imagined loudness")
+    film = panel.locator("video")
+    film.wait_for()
+    handle = film.element_handle()
+    page.wait_for_function("film => film.readyState >= 2 && film.duration > 2.5", arg=handle)
+    film.evaluate("film => { film.muted = true; return film.play() }")
+    page.wait_for_function("film => film.currentTime > 0.5", arg=handle)
+    assert film.evaluate("film => film.webkitAudioDecodedByteCount") > 0, "and it has sound"
+
+
+def test_the_pen_writes(page):
+    panel = open_tab(page, "Handwriting")
+    panel.get_by_label("Text").fill("Dear Ann")
+    panel.get_by_role("button", name="Write", exact=True).click()
+    film, width, _ = picture_in(panel, "The pen at work")
+    assert width > 100
+    assert film.get_attribute("src").endswith(".webp")

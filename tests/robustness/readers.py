@@ -65,6 +65,26 @@ def photos(folder: Path, height: int = 48, width: int = 64) -> list[Path]:
     return [_saved(image, folder / name, options) for name, (image, options) in saved.items()]
 
 
+def films(folder: Path) -> list[Path]:
+    """Short films in three containers, one of them with sound."""
+    import wave
+
+    from shared.data.video import join
+    from shared.drawing.video import VideoFile
+
+    with wave.open(str(folder / "sound.wav"), "wb") as sound:
+        sound.setparams((1, 2, 8000, 0, "NONE", ""))
+        sound.writeframes(bytes(8000))
+    paths = [folder / name for name in ("plain.webm", "plain.mp4", "plain.mkv")]
+    for path in paths:
+        with VideoFile(path, 15) as film:
+            for n in range(8):
+                film.add(picture(np.random.default_rng(n), 60, 80))
+    join(paths[0], folder / "sound.wav", folder / "sounding.webm")
+    (folder / "sound.wav").unlink()
+    return [*paths, folder / "sounding.webm"]
+
+
 def square_photos(folder: Path) -> list[Path]:
     """The same as squares of the side that the classifier takes, so that fgsm compiles one size only."""
     return photos(folder, 160, 160)
@@ -249,6 +269,7 @@ DEMOS: dict[str, Demo] = {
     "digits": Demo(photos, lambda file: [file], ("load",)),
     "detector": Demo(photos, lambda file: [file, "--json"], ("load",)),
     "explain": Demo(square_photos, lambda file: [file, "--why", "cup"], ("network_of",)),
+    "silent_film": Demo(films, lambda file: [file, "-o", "result.wav"], ("load",)),
     "photo_classifier": Demo(photos, lambda file: [file, "--json"], ("find_classifier",)),
     "image_captioner": Demo(photos, lambda file: [file, "--attention"], ("load_captioner",)),
     "fgsm": Demo(square_photos, lambda file: [file], short=_one_attacker),

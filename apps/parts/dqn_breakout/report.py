@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from apps.parts.dqn_breakout.scores import NATURE, PUBLISHED, STICKY, human_normalised, protocol_scores
 from shared.atari.games import Policy
 from shared.atari.recording import RecordedGame
-from shared.atari.scores import NATURE, PUBLISHED, STICKY, human_normalised, protocol_scores
 from shared.console import say
 from shared.training.run_log import records_in
 

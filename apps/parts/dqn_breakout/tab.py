@@ -3,9 +3,9 @@
 import gradio as gr
 
 from apps import dqn_breakout
+from apps.parts.dqn_breakout.film import FILM_SECONDS, film_game
 from apps.parts.dqn_breakout.networks import load_network, shipped_games
 from shared import saved_models, tabs
-from shared.atari.film import FILM_SECONDS, film_game
 from shared.atari.games import STEPS_PER_SECOND, Policy
 from shared.atari.recording import record_game
 from shared.errors import in_range

@@ -79,21 +79,6 @@ def film_saliency(policy: Policy, game: RecordedGame, path: Path, seconds: float
     return total
 
 
-def policy(model: str, game: str) -> Policy:
-    """The network of a game; UserError if it is none."""
-    from shared import saved_models
-    from shared.atari.games import OBSERVATION, action_names, check_game
-    from shared.errors import UserError
-    from shared.training.inference import compiled_inference
-
-    check_game(game)
-    network, record = saved_models.load(model)
-    saved_models.check_meaning(model, record, game=game)
-    if network.input_shape != (None, *OBSERVATION) or network.output_shape != (None, len(action_names(game))):
-        raise UserError(f"{model} is not a network that plays {game}.")
-    return compiled_inference(lambda x: network(x, training=False), network)
-
-
 def where(total: np.ndarray) -> Iterator[str]:
     """Which parts of the screen the Q-values hung on, on average."""
     share = total / max(float(total.sum()), 1e-9)

@@ -10,6 +10,7 @@ from apps.parts.explain import agents, sheets
 from apps.parts.explain.asked import asked_about, network_of
 from apps.parts.explain.scores import curves
 from shared import saved_models, tabs
+from shared.atari.agents import load_policy
 from shared.atari.recording import record_game
 from shared.data.images import crop_square
 from shared.errors import UserError, in_range
@@ -50,7 +51,7 @@ def show() -> None:
 
 def show_agent() -> None:
     """Below: what the Breakout agent's Q-values hang on."""
-    policy = tabs.load_once("dqn_breakout", lambda: agents.policy("dqn_breakout", "breakout"))
+    policy = tabs.load_once("dqn_breakout", lambda: load_policy("dqn_breakout", "breakout"))
     with gr.Row():
         with gr.Column():
             begin = gr.Slider(0, 120, 10, step=5, label="Breakout: the second of the game at which the film begins")

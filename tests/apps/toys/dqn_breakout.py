@@ -11,8 +11,8 @@ import pytest
 
 from apps import dqn_breakout
 from apps.parts.dqn_breakout import report
+from apps.parts.dqn_breakout.scores import protocol_scores
 from shared.atari.recording import record_game
-from shared.atari.scores import protocol_scores
 from tests.apps.toy import Toy
 
 

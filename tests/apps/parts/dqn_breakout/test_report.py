@@ -8,7 +8,7 @@ import numpy as np
 
 from apps.parts.dqn_breakout import report
 from apps.parts.dqn_breakout.report import training_summary, validation_score
-from shared.atari.scores import NATURE, STICKY
+from apps.parts.dqn_breakout.scores import NATURE, STICKY
 
 
 def test_a_validation_is_the_mean_of_32_games_by_one_protocol_or_by_both(monkeypatch, capsys):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from shared.atari.film import film_game
+from apps.parts.dqn_breakout.film import film_game
 from shared.atari.recording import RecordedGame, record_game
 
 
@@ -55,7 +55,7 @@ def test_the_film(tmp_path, game, name):
 
 
 def test_a_long_game_is_filmed_every_kth_step(tmp_path, monkeypatch, game):
-    monkeypatch.setattr("shared.atari.film.FILM_SECONDS", 2)
+    monkeypatch.setattr("apps.parts.dqn_breakout.film.FILM_SECONDS", 2)
     every = film_game(game, tmp_path / "film.gif")
     assert every == -(-len(game.actions) // 30)
     with Image.open(tmp_path / "film.gif") as film:

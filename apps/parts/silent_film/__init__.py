@@ -1,0 +1,1 @@
+"""What apps/silent_film.py alone needs."""
