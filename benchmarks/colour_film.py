@@ -1,7 +1,7 @@
 """What steadying a film's colours does: flicker and colourfulness of a coloured film, steadied and frame by frame.
 
     python benchmarks/colour_film.py                    a made old film: a slow zoom with grain, shaking, flickering
-    python benchmarks/colour_film.py FILM [FRAMES]      the first frames of another one
+    python benchmarks/colour_film.py --film FILM        the first frames of another one
 
 Flicker is the mean change of colour (ab of CIELAB) from frame to frame where the lightness changes by less than 1;
 colourfulness is the mean chroma. Both of the film as this app colours it, whatever colours it has.
@@ -12,8 +12,10 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -23,8 +25,10 @@ from apps.colorizer import Colorize, load
 from apps.parts.colorizer import lab
 from apps.parts.colorizer.films import Steady
 from apps.parts.colorizer.guided_filter import apply_chroma
+from shared import cli
 from shared.data.video import open_video
 from shared.drawing.video import VideoFile
+from shared.settings import Range, Settings
 
 STILL = 1.0  # of L
 
@@ -44,13 +48,23 @@ def old_film(path: Path, frames: int = 72) -> None:
             film.add(np.repeat(grey.clip(0, 255).astype(np.uint8)[..., None], 3, axis=2))
 
 
-def main(film: str = "", frames: int = 300) -> None:
+@dataclass
+class Measure(Settings):
+    """Colour a film both ways, and print flicker and colourfulness."""
+
+    film: Path | None = None
+    """A film; by default one that is made."""
+    frames: Annotated[int, Range(2, 1_000_000)] = 300
+    """Frames at most, the first ones."""
+
+
+def measure(config: Measure) -> None:
     """Colour the first frames both ways, and print a table."""
     with tempfile.TemporaryDirectory() as folder:
-        if not film:
-            film = f"{Path(folder) / 'old.mp4'}"
-            old_film(Path(film))
-        compare(Path(film), frames)
+        film = config.film or Path(folder) / "old.mp4"
+        if config.film is None:
+            old_film(film)
+        compare(film, config.frames)
 
 
 def compare(film: Path, frames: int) -> None:
@@ -86,4 +100,4 @@ def compare(film: Path, frames: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:2], *map(int, sys.argv[2:]))
+    cli.run(__doc__, measure, {})

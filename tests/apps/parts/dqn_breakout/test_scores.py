@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from apps.parts.dqn_breakout import scores
 from apps.parts.dqn_breakout.scores import NATURE, STICKY, human_normalised, protocol_scores
-from shared.atari import scores
 
 
 def random_play(observations: np.ndarray) -> np.ndarray:
