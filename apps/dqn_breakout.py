@@ -31,13 +31,13 @@ import numpy as np
 import tyro
 
 from apps.parts.dqn_breakout.film import film_game
-from apps.parts.dqn_breakout.networks import load_network
 from apps.parts.dqn_breakout.replay import ReplayBuffer
 from apps.parts.dqn_breakout.report import print_game, print_published, print_scores, training_summary, validation_score
 from apps.parts.dqn_breakout.scores import STICKY
 from apps.parts.dqn_breakout.window import Window
 from shared import cli, saved_models, settings
-from shared.atari.games import OBSERVATION, STEPS_PER_SECOND, Games, Policy, check_game, epsilon_greedy
+from shared.atari.agents import load_network, policy_of
+from shared.atari.games import OBSERVATION, STEPS_PER_SECOND, Games, check_game, epsilon_greedy
 from shared.atari.recording import record_game
 from shared.console import say
 from shared.data.prefetch import prefetch
@@ -46,7 +46,6 @@ from shared.errors import UserError, in_range
 from shared.files import output_path
 from shared.settings import Range, Settings, Training
 from shared.training import custom_loop, devices
-from shared.training.inference import compiled_inference
 from shared.training.optimizers import adam, averaged
 
 if TYPE_CHECKING:
@@ -165,11 +164,6 @@ def q_network(actions: int) -> keras.Model:
     x = layers.LayerNormalization()(layers.Dense(512, kernel_initializer="he_normal")(x))
     values = layers.Dense(actions, dtype="float32", name="values")(layers.ReLU()(x))
     return keras.Model(frames, values)
-
-
-def policy_of(network: keras.Model) -> Policy:
-    """The network as a compiled function from numpy observations to numpy Q-values."""
-    return compiled_inference(lambda frames: network(frames, training=False), network)
 
 
 # ------------------------------------------------------------------------------------------------------ Learning

@@ -299,7 +299,7 @@ def explain_game(config: Explain, game: str) -> None:
     """A film of a game with what the Q-values hang on."""
     path = output_path(config.output, APP, f"{game}.webp")
     Film(path, fps=15)  # a wrong ending is refused before the game
-    policy = load_policy(config.model, game)
+    policy = load_policy(game, Path(config.model))
     steps = round(15 * (config.start + config.seconds))
     played = record_game(policy, game, seed=config.seed, epsilon=0.01, sticky=0.0, max_steps=steps)
     total = agents.film_saliency(policy, played, path, config.seconds, config.start)

@@ -28,7 +28,7 @@ import numpy as np
 import tyro
 
 from apps.parts.silent_film import measures, output, played
-from apps.parts.silent_film.listener import Listener
+from apps.parts.silent_film.dubber import Dubber
 from apps.parts.silent_film.played import HEIGHT, WIDTH, Track
 from apps.parts.silent_film.sounds import Book
 from shared import cli, saved_models, settings
@@ -122,7 +122,7 @@ class Evaluate(Settings):
 # ------------------------------------------------------------------------------------------------------- Network
 
 
-def listening_network(kinds: int, units: int, length: int, dtype: str = "float32") -> keras.Model:
+def sound_network(kinds: int, units: int, length: int, dtype: str = "float32") -> keras.Model:
     """[screens uint8 (batch, length + 1, 105, 80), memory (batch, units)] -> [logits (batch, length, kinds), memory].
 
     The first screen is the one before the first frame. The memory of what came before is zero at a film's beginning.
@@ -182,13 +182,20 @@ def games_of(config: Train, first_seed: int) -> list[Track]:
 
 
 def first_book(config: Train) -> tuple[Book, np.ndarray]:
-    """The book of the sounds of the first games, each game's kinds after another's, and what kind each frame is."""
+    """The book of the sounds of the first games, each game's kinds after another's, and what kind each frame is.
+
+    With --init it is the book of that network, whose kinds mean what they meant.
+    """
     tracks = games_of(config, 1)
-    books = [
-        Book.of([track.sounds for track in tracks[first : first + 6]], config.kinds, config.seed)
-        for first in range(0, len(tracks), 6)
-    ]
-    book = Book.joined(books, [track.sounds for track in tracks])
+    books = (
+        []
+        if config.init
+        else [
+            Book.of([track.sounds for track in tracks[first : first + 6]], config.kinds, config.seed)
+            for first in range(0, len(tracks), 6)
+        ]
+    )
+    book = load(config.init).book if config.init else Book.joined(books, [track.sounds for track in tracks])
     return book, np.concatenate([book.kinds_of(track.sounds) for track in tracks])
 
 
@@ -219,16 +226,16 @@ def fit(config: Train, precision: str) -> float:
     book, kinds = first_book(config)
     book.save(config.run)
     count = len(book.centres)
-    network = listening_network(count, config.units, config.length, precision)
-    shipped = listening_network(count, config.units, config.length)
+    network = sound_network(count, config.units, config.length, precision)
+    shipped = sound_network(count, config.units, config.length)
     if config.init:
         saved_models.start_from(shipped, config.init, games=list(config.games))
         network.set_weights(shipped.get_weights())
     steps = max(6 * len(config.games) * (config.frames // config.length) // config.batch, 1)
     loss = loss_of(weights_of(kinds, count, config.rare))
     network.compile(adamw(config.epochs * steps, config.learning_rate, average=config.average), [loss, None])
-    held_out = [track for track in games_of(config, 800_000) if len(track.sounds)]
-    listener = Listener(shipped, book, config.ahead)
+    held_out = games_of(config, 800_000)
+    dubber = Dubber(shipped, book, config.ahead, config.games)
     say(f"{count} kinds of sounds; {np.mean(kinds == 0):.0%} of frames silent; {shipped.count_params():,} parameters.")
 
     def batches(epoch: int) -> Iterator[tuple]:
@@ -242,7 +249,7 @@ def fit(config: Train, precision: str) -> float:
 
     def validate() -> float:
         shipped.set_weights(network.get_weights())
-        return measures.cross_entropy(listener, held_out)
+        return measures.cross_entropy(dubber, held_out)
 
     def save_best(epoch: int, value: float) -> None:
         record = {"epoch": epoch, "val_loss": value}
@@ -269,22 +276,23 @@ def evaluate(config: Evaluate) -> None:
     """Recompute the model card's numbers on games of unseen seeds, beside silence, the score's changes and others."""
     for game in config.games:
         check_game(game)
-    listener = load(config.model)
-    print(f"{listener.network.count_params():,} parameters, {len(listener.book.centres)} kinds of sounds")
+    dubber = load(config.model)
+    print(f"{dubber.network.count_params():,} parameters, {len(dubber.book.centres)} kinds of sounds")
     for game in config.games:
-        print_each(measures.table(listener, game, config.count, config.seconds, config.seed))
+        print_each(measures.table(dubber, game, config.count, config.seconds, config.seed))
 
 
 # ---------------------------------------------------------------------------------------------------------- Demo
 
 
-def load(model: Path | None = None) -> Listener:
-    """A saved network, ready to listen, with its book of sounds; UserError if this app did not train it."""
+def load(model: Path | None = None) -> Dubber:
+    """A saved network, ready to dub films, with its book of sounds; UserError if this app did not train it."""
     network, record = saved_models.load_for(APP, model)
-    if network.name != APP or len(network.outputs) != 2 or not isinstance(record.get("ahead"), int):
+    ahead, games = record.get("ahead"), record.get("games", [])
+    if network.name != APP or len(network.outputs) != 2 or not isinstance(ahead, int) or not isinstance(games, list):
         raise UserError(f"{model or APP} is not a network that this app trained.")
     folder = saved_models.folder_of(model or saved_models.MODELS / APP)
-    return Listener(network, Book.load(folder, network.outputs[0].shape[-1]), record["ahead"])
+    return Dubber(network, Book.load(folder, network.outputs[0].shape[-1]), ahead, games)
 
 
 def watch(config: Watch) -> None:
@@ -297,10 +305,12 @@ def watch(config: Watch) -> None:
     check_game(config.game)
     path = output.path_for(config.output, config.game)
     ears: output.Ears = "true" if config.true else "both" if config.both else "predicted"
-    listener, policy = load(config.model), policy_for(config.game)
+    dubber, policy = load(config.model), policy_for(config.game)
     if policy is None:
         say(f"No agent for {config.game} is shipped: it is played at random.")
-    output.film_game(listener, policy, config.game, config.seed, config.seconds, ears, path)
+    if config.game not in dubber.games:
+        say(f"{dubber.knows} It never learned {config.game}.")
+    output.film_game(dubber, policy, config.game, config.seed, config.seconds, ears, path)
     say(f"Try next: python apps/{APP}.py --game space_invaders --both, or a film of your own")
 
 

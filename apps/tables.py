@@ -6,7 +6,7 @@
     python apps/tables.py --model outputs/tables/train new.csv     writes the table with answers and probabilities
 
 Method: ten-fold cross-validation, all folds' networks trained at once: their weights have one axis more. Everything
-that is fitted, the preprocessing too, is fitted to the training rows of each fold. Differences are judged by the
+that is fitted, the preprocessing too, is fitted to the training rows of each fold. Differences are tested with the
 corrected t-test of Nadeau & Bengio (2003, "Inference for the generalization error", Machine Learning 52).
 What it prints is no medical advice, and the program is no medical device. Figures are in docs/tables.md.
 """

@@ -96,7 +96,7 @@ def models(tmp_path_factory) -> Path:
     record = {"characters": " abc", "hands": [[0.0, 1.0], [1.0, 0.0]]}
     saved_models.save(handwriting.handwriting_network(5, small), folder / handwriting.APP, record)
     heard = np.full((3, LENGTH, 512), 128, np.uint8)
-    saved_models.save(silent_film.listening_network(3, 8, 16), folder / silent_film.APP, {"ahead": 2})
+    saved_models.save(silent_film.sound_network(3, 8, 16), folder / silent_film.APP, {"ahead": 2})
     Book(np.zeros((3, _bands().shape[1]), np.float32), heard, np.zeros((3, 3), np.float32)).save(
         folder / silent_film.APP
     )
@@ -432,13 +432,13 @@ def test_an_input_of_another_type_is_an_error_and_the_page_goes_on(gallery, ask,
 
 def test_the_server_fetches_nothing_for_others(gallery):
     """A path that is an address on this computer or its network is not visited."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(1)
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}/photo.png"
+    with socket.create_server(("127.0.0.1", 0)) as dubber:
+        dubber.settimeout(1)
+        address = f"http://127.0.0.1:{dubber.getsockname()[1]}/photo.png"
         given = {"path": address, "url": address, "meta": {"_type": "gradio.FileData"}}
         assert "event: error" in call(gallery, "classify", given, "photo_classifier")
         with pytest.raises(TimeoutError):
-            listener.accept()
+            dubber.accept()
 
 
 @pytest.mark.parametrize("model", ["../secret", "ResNet50", "/etc", "photo_classifier/../photo_classifier"])

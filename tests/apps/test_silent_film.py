@@ -1,4 +1,4 @@
-"""Silent films: the emulator's sound, the book of sounds, the network that listens, what is measured and written."""
+"""Silent films: the emulator's sound, the book of sounds, the network that dubs, what is measured and written."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from apps import silent_film as app
-from apps.parts.silent_film import emulator, listener, measures, output, played, sounds
+from apps.parts.silent_film import dubber, emulator, measures, output, played, sounds
 from apps.parts.silent_film.played import Track
 from shared.errors import UserError
 from tests.apps.command import Command
+from tests.apps.toys.silent_film import TOY
 
 COMMAND = Command("silent_film")
 main, sentence = COMMAND.main, COMMAND.sentence
@@ -141,7 +142,7 @@ def test_objects_in_a_book_are_never_unpickled(tmp_path):
         sounds.Book.load(tmp_path, 1)
 
 
-# ---------------------------------------------------------------------------------------------------------- Listening
+# ---------------------------------------------------------------------------------------------------------- Dubbing
 
 
 @pytest.mark.parametrize("frames", [1, 5, 31, 32, 33, 62, 64, 70])
@@ -151,7 +152,7 @@ def test_every_frame_has_one_answer_that_knows_what_comes(frames):
     class Echo:
         inputs = (np.zeros((1, 33, 105, 80)), np.zeros((1, 1)))
 
-    heard = listener.Listener.__new__(listener.Listener)
+    heard = dubber.Dubber.__new__(dubber.Dubber)
     heard.ahead, heard._units, heard._length = 3, 3, 32
 
     def late(screens, memory):
@@ -171,7 +172,7 @@ def test_what_never_follows_is_not_heard_for_one_frame():
     logits[20] = [2, 2.3, 0]
     logits[30:35] = [0, 0, 3]
     follows = np.log(np.array([[0.9, 0.0001, 0.0999], [0.001, 0.998, 0.001], [0.1, 0.0001, 0.8999]]))
-    heard = listener.Listener.__new__(listener.Listener)
+    heard = dubber.Dubber.__new__(dubber.Dubber)
     heard.book = sounds.Book(np.zeros((3, 1)), np.zeros((3, 1)), follows)
     heard.logits = lambda screens: iter(logits)
     assert list(heard.kinds([])) == [0] * 30 + [2] * 5 + [0] * 5
@@ -277,3 +278,21 @@ def test_without_pyav_there_are_sound_and_pictures(trained, tmp_path, capsys, mo
     assert "pong.wav" in told
     names = {path.name for path in (tmp_path / "outputs/silent_film").iterdir()}
     assert names == {"pong.wav", "pong.webp", "pong.png"}
+
+
+def test_a_network_goes_on_with_its_own_book(trained, tmp_path, monkeypatch, capsys):
+    """With another seed the kinds would be others, and its answers would mean other sounds."""
+    TOY.shrink(monkeypatch)
+    words = [*TOY.train.split(), "--epochs", "1", "--seed", "2", "--init", trained, "--run", tmp_path / "more"]
+    COMMAND.text_of(capsys, "train", *words)
+    with np.load(trained / sounds.BOOK) as one, np.load(tmp_path / "more" / sounds.BOOK) as other:
+        for name in one:
+            np.testing.assert_array_equal(one[name], other[name])
+
+
+def test_it_says_which_games_it_knows(trained, tmp_path, capsys):
+    words = ["--seconds", "1", "--model", trained, "-o", tmp_path / "game.wav"]
+    assert main("--game", "tennis", *words) == 0
+    assert "has learned from pong: elsewhere" in capsys.readouterr().err
+    assert main("--game", "pong", *words) == 0
+    assert "elsewhere" not in capsys.readouterr().err

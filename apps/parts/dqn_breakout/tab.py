@@ -4,8 +4,8 @@ import gradio as gr
 
 from apps import dqn_breakout
 from apps.parts.dqn_breakout.film import FILM_SECONDS, film_game
-from apps.parts.dqn_breakout.networks import load_network, shipped_games
 from shared import saved_models, tabs
+from shared.atari.agents import load_policy, shipped_games
 from shared.atari.games import STEPS_PER_SECOND, Policy
 from shared.atari.recording import record_game
 from shared.errors import in_range
@@ -15,7 +15,7 @@ TITLE, POSITION = "Play", 10
 
 def load(game: str = "breakout") -> Policy:
     """The network that plays a game."""
-    return dqn_breakout.policy_of(load_network(game))
+    return load_policy(game)
 
 
 def show() -> None:

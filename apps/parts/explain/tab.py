@@ -51,7 +51,7 @@ def show() -> None:
 
 def show_agent() -> None:
     """Below: what the Breakout agent's Q-values hang on."""
-    policy = tabs.load_once("dqn_breakout", lambda: load_policy("dqn_breakout", "breakout"))
+    policy = tabs.load_once("dqn_breakout", lambda: load_policy("breakout"))
     with gr.Row():
         with gr.Column():
             begin = gr.Slider(0, 120, 10, step=5, label="Breakout: the second of the game at which the film begins")

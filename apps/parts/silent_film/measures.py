@@ -13,21 +13,21 @@ from apps.parts.silent_film.played import Track
 from shared.atari.agents import policy_for
 
 if TYPE_CHECKING:
-    from apps.parts.silent_film.listener import Listener
+    from apps.parts.silent_film.dubber import Dubber
 
 WITHIN = 2  # frames that an onset may be early or late
 EXAMPLES = 20_000  # frames that the nearest one is looked for among
 EPSILON = 0.05  # share of random actions in the games that are measured
 
 
-def cross_entropy(listener: Listener, tracks: Sequence[Track]) -> float:
+def cross_entropy(dubber: Dubber, tracks: Sequence[Track]) -> float:
     """Mean nats a frame of the true kinds, each frame alike."""
     total, count = 0.0, 0
     for track in tracks:
-        logits = np.stack(list(listener.logits(track.screens)))
+        logits = np.stack(list(dubber.logits(track.screens)))
         logits -= logits.max(axis=-1, keepdims=True)
         likelihood = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
-        total -= likelihood[np.arange(len(logits)), listener.book.kinds_of(track.sounds)].sum()
+        total -= likelihood[np.arange(len(logits)), dubber.book.kinds_of(track.sounds)].sum()
         count += len(logits)
     return float(total / count)
 
@@ -83,17 +83,17 @@ def f1(counts: np.ndarray) -> float:
     return float(2 * both / max(true + heard, 1))
 
 
-def table(listener: Listener, game: str, count: int, seconds: int, seed: int) -> Iterator[str]:
+def table(dubber: Dubber, game: str, count: int, seconds: int, seed: int) -> Iterator[str]:
     """The network and the rules beside it on games of unseen seeds."""
     policy = policy_for(game)
-    frames, skip = seconds * FRAMES_PER_SECOND, 0
+    frames, epsilon = seconds * FRAMES_PER_SECOND, EPSILON if policy else 1.0
     tracks: list[Track] = []
     for first in range(0, count, 5):
         seeds = range(seed + first, seed + min(first + 5, count))
-        tracks += played.tracks(policy, game, list(seeds), frames, EPSILON if policy else 1.0, skip)
-    learned = played.tracks(policy, game, list(range(7, 12)), 4 * EXAMPLES // 20, EPSILON if policy else 1.0)
+        tracks += played.tracks(policy, game, seeds, frames, epsilon)
+    learned = played.tracks(policy, game, range(7, 12), EXAMPLES // 5, epsilon)
     makers: dict[str, Callable[[Track], np.ndarray]] = {
-        "the network": lambda track: np.stack(list(listener.sounds(track.screens))),
+        "the network": lambda track: np.stack(list(dubber.sounds(track.screens))),
         "always silent": lambda track: np.full_like(track.sounds, QUIET),
         "a sound when the score changes": scoring(learned),
         "another game's soundtrack": lambda track: np.resize(learned[0].sounds, track.sounds.shape),
@@ -136,9 +136,9 @@ def nearest(learned: Sequence[Track]) -> Callable[[Track], np.ndarray]:
     """The rule "what was heard at the most similar frame", by brightness and its change in 8 x 8 blocks."""
     from sklearn.neighbors import NearestNeighbors
 
-    heard = np.concatenate([track.sounds for track in learned])[:EXAMPLES]
+    heard = np.concatenate([track.sounds for track in learned])
     index = NearestNeighbors(n_neighbors=1, algorithm="brute")
-    index.fit(np.concatenate([_blocks(track) for track in learned])[:EXAMPLES])
+    index.fit(np.concatenate([_blocks(track) for track in learned]))
 
     def make(track: Track) -> np.ndarray:
         return heard[index.kneighbors(_blocks(track), return_distance=False)[:, 0]]

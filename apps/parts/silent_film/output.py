@@ -19,13 +19,14 @@ from apps.parts.silent_film.played import halved
 from shared.atari.games import SCREEN, Policy
 from shared.console import at_terminal, say
 from shared.data.video import ENDINGS, has_video, join, needs_video, open_video
+from shared.drawing.curves import save_figure
 from shared.drawing.film import Film
 from shared.drawing.video import VideoFile
 from shared.errors import UserError
 from shared.files import output_path, write_atomically
 
 if TYPE_CHECKING:
-    from apps.parts.silent_film.listener import Listener
+    from apps.parts.silent_film.dubber import Dubber
 
 APP = "silent_film"
 SCALE = 2  # pixels of the film for one of the screen
@@ -69,7 +70,7 @@ def path_for(requested: Path | None, game: str) -> Path:
 
 
 def film_game(
-    listener: Listener, policy: Policy | None, game: str, seed: int, seconds: float, ears: Ears, path: Path
+    dubber: Dubber, policy: Policy | None, game: str, seed: int, seconds: float, ears: Ears, path: Path
 ) -> None:
     """Play and film a game, forget its sound, make another one, and say where all is."""
     frames = round(seconds * FRAMES_PER_SECOND)
@@ -81,7 +82,7 @@ def film_game(
             silent = output_path(path.parent, APP, f"{path.stem}.webp")
         film = Film(silent, FRAMES_PER_SECOND // 4) if sound_alone else VideoFile(silent, FRAMES_PER_SECOND)
         with film:
-            made = list(listener.sounds(_screens(policy, game, seed, frames, film, true)))
+            made = list(dubber.sounds(_screens(policy, game, seed, frames, film, true)))
         track = target if sound_alone else Path(folder) / "sound.wav"
         with wave_file(track, 2 if ears == "both" else 1) as add:
             for one, other in zip(true, made, strict=True):
@@ -116,7 +117,7 @@ def _screens(
 # --------------------------------------------------------------------------------------------------------------- Films
 
 
-def add_sound(film: Path, requested: Path | None, load: Callable[[], Listener]) -> None:
+def add_sound(film: Path, requested: Path | None, load: Callable[[], Dubber]) -> None:
     """Make sound for a film of a game, and write the film with it; the pictures are copied as they are."""
     ending = film.suffix.lower() if film.suffix.lower() in ENDINGS else ".mkv"
     path = output_path(requested, APP, f"{film.stem}-sound{ending}")
@@ -128,9 +129,10 @@ def add_sound(film: Path, requested: Path | None, load: Callable[[], Listener]) 
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         target = stack.enter_context(write_atomically(path))
         track = target if path.suffix.lower() == ".wav" else folder / "sound.wav"
-        count = 0
+        count, dubber = 0, load()
+        say(dubber.knows)
         with wave_file(track, 1) as add:
-            for made in load().sounds(_steady(video)):
+            for made in dubber.sounds(_steady(video)):
                 add(made)
                 count += 1
                 if count % 600 == 0 and at_terminal():
@@ -162,14 +164,12 @@ def _steady(video: Iterable[tuple[float, np.ndarray]]) -> Iterator[np.ndarray]:
 
 def save_picture(path: Path, heard: dict[str, np.ndarray]) -> None:
     """Loudness and spectrum over time of two soundtracks, one above the other."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
+    from matplotlib.figure import Figure
 
     count = min(len(heard["true"]), PICTURED * FRAMES_PER_SECOND)
     seconds = np.arange(count) / FRAMES_PER_SECOND
-    figure, axes = pyplot.subplots(3, 1, figsize=(11, 7), sharex=True, layout="constrained")
+    figure = Figure((11, 7), layout="constrained", dpi=100)
+    axes = figure.subplots(3, 1, sharex=True)
     for row, (name, track) in zip(axes[1:], heard.items(), strict=True):
         pitches = 20 * np.log10(sounds.spectrum(track[:count]).T + 30)
         row.imshow(pitches, aspect="auto", origin="lower", extent=(0, seconds[-1], 0.06, 15.4), cmap="magma")
@@ -180,6 +180,4 @@ def save_picture(path: Path, heard: dict[str, np.ndarray]) -> None:
     axes[0].set_ylabel("loudness (root mean square)")
     axes[0].legend(loc="upper right", ncols=2)
     axes[2].set_xlabel("seconds")
-    with write_atomically(path) as temporary:
-        figure.savefig(temporary, dpi=100)
-    pyplot.close(figure)
+    save_figure(path, figure)

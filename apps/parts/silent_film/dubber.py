@@ -1,9 +1,9 @@
-"""A network that listens: from screens, as they come, to kinds of sounds and a soundtrack, in constant memory."""
+"""A network that dubs a film: from screens, as they come, to kinds of sounds and a soundtrack, in constant memory."""
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -20,17 +20,22 @@ SUCCESSION = 0.3  # weight of what usually follows what, chosen on validation ga
 LATE = 12  # frames
 
 
-class Listener:
-    """A network, the book of sounds that it chooses from, and how many frames it looks ahead."""
+class Dubber:
+    """A network, the book of sounds that it chooses from, how many frames it looks ahead, and the games it learned."""
 
-    def __init__(self, network: keras.Model, book: Book, ahead: int) -> None:
-        self.network, self.book, self.ahead = network, book, ahead
+    def __init__(self, network: keras.Model, book: Book, ahead: int, games: Sequence[str]) -> None:
+        self.network, self.book, self.ahead, self.games = network, book, ahead, games
         self._units, self._length = network.inputs[1].shape[-1], network.inputs[0].shape[1] - 1
 
         def answer(screens: Any, memory: Any) -> Any:
             return network([screens, memory], training=False)
 
         self._answer = compiled_inference(answer, network)
+
+    @property
+    def knows(self) -> str:
+        """What its sounds are worth, in a sentence."""
+        return f"This network has learned from {' and '.join(self.games)}: elsewhere its sounds mean nothing."
 
     def logits(self, screens: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         """Logits of every kind for each frame, float32 (kinds,).
