@@ -193,21 +193,22 @@ def checked(config: Train) -> tuple[Train, str]:
     config = settings.resumed(config)
     text = open_text(config.data)
     windows = len(split(text)[0]) // config.window
-    if not windows or len(text) < 20:
+    if windows < config.replicas or len(text) < 20:
         raise UserError(f"{config.data} is shorter than a window of {config.window} characters: give more text.")
     if len(set(text)) < 2:
         raise UserError(f"{config.data} has one symbol only: give a text with something to learn.")
-    return replace(settings.begin(config, digest_of([text])), batch=min(config.batch, windows)), text
+    batch = min(config.batch, windows // config.replicas * config.replicas)
+    return replace(settings.begin(config, digest_of([text])), batch=batch), text
 
 
-def fit(config: Train, text: str) -> float:
-    """The training itself; returns the best validation loss."""
+def fit(config: Train, text: str, rows: int) -> float:
+    """The training itself, `rows` of a batch on each device; returns the best validation loss."""
     import keras
 
     alphabet = Alphabet.of(text)
     ids, held_out = map(alphabet.encode, split(text))
     steps = len(ids) // (config.batch * config.window)
-    network, shipped = char_model(len(alphabet), config, config.batch), char_model(len(alphabet), config)
+    network, shipped = char_model(len(alphabet), config, rows), char_model(len(alphabet), config)
     if config.init:
         if load(config.init)[1].symbols != alphabet.symbols:
             raise UserError(f"{config.init} writes other symbols than {config.data} has: train without --init.")
@@ -243,9 +244,8 @@ def fit(config: Train, text: str) -> float:
 def train(config: Train) -> None:
     """Learn to write like a text; Ctrl-C saves, --resume goes on."""
     config, text = checked(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
-        best = fit(config, text)
+    with devices.training(config) as device:
+        best = fit(config, text, device.rows(config.batch))
     print(f"Best validation: {best:.4f} nats per character. The model and its curve are in {config.run}.")
     print(f"Let it write: python apps/{APP}.py --model {config.run}")
 

@@ -303,8 +303,7 @@ def fit(config: Train, photos: np.ndarray, held_out: np.ndarray, network: keras.
 def train(config: Train) -> None:
     """Learn the colours of photos; Ctrl-C saves, --resume goes on."""
     config, sources = checked(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config):
         photos, held_out = load_photos(config, sources)
         _, sample = lab_photos.inputs_and_targets(list(photos[:1000]), 32, stride=1)
         bins = ColourBins.of(sample, config.rebalance, config.huber)

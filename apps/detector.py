@@ -18,7 +18,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, lru_cache
+from functools import cache, lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -37,7 +37,6 @@ from shared import cli, saved_models, settings
 from shared.console import finish_batch, print_each, say
 from shared.data.batches import shuffled
 from shared.data.images import load_image, named_files, sample_photos
-from shared.data.prefetch import prefetch
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.settings import Range, Settings, Training
@@ -335,7 +334,7 @@ def fit(config: Train, learned: LabelledPhotos, held_out: LabelledPhotos, precis
         )
 
     options: dict[str, Any] = {"epochs": config.epochs, "steps": steps, "metric": "map50", "resume": config.resume}
-    epochs = lambda epoch: prefetch(batches(learned, config, epoch))  # noqa: E731
+    epochs = partial(batches, learned, config)
     return fit_loop.fit(learner, epochs, validate, save_best, config.run, **options)
 
 
@@ -346,8 +345,7 @@ def train(config: Train) -> None:
         return convert(config)
     learned, held_out = label_files.to_learn_from(config.data, config.batch, float(anchors()[:, 2:].min()))
     settings.begin(config, learned.digest)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config) as device:
         best = fit(config, learned, held_out, device.precision)
     print(f"Best mAP50 on photos held out: {best:.1f}. The model and its curve are in {config.run}.")
     print(f"Try it: python apps/{APP}.py --model {config.run} PHOTO")

@@ -17,6 +17,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
@@ -36,7 +37,6 @@ from shared.classifiers.metrics import softmax
 from shared.console import finish_batch, say
 from shared.data.batches import shuffled
 from shared.data.images import named_files, spread
-from shared.data.prefetch import prefetch
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.settings import Range, Settings, Training
@@ -280,7 +280,7 @@ def fit(config: Train, learned: Digits, held_out: Digits, precision: str = "floa
         pictures.save_image(config.run / NEIGHBOURS, as_picture(known.images))
         saved_models.save(shipped, config.run, asdict(config) | record)
 
-    epochs = lambda epoch: prefetch(batches(learned, config, epoch))  # noqa: E731
+    epochs = partial(batches, learned, config)
     return fit_loop.fit(
         network, epochs, validate, save_best, config.run, epochs=config.epochs, steps=steps, resume=config.resume
     )
@@ -292,8 +292,7 @@ def train(config: Train) -> None:
     digits, _ = mnist.read(config.data)
     learned, held_out = split(digits, config)
     settings.begin(config, digits.digest)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config) as device:
         best = fit(config, learned, held_out, device.precision)
     print(f"Best loss on digits held out: {best:.4f} nats. The model and its curve are in {config.run}.")
     print(f"Try it: python apps/{APP}.py --model {config.run}")

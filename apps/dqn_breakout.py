@@ -39,7 +39,6 @@ from shared import cli, saved_models, settings
 from shared.atari.agents import load_network, policy_of
 from shared.atari.games import OBSERVATION, STEPS_PER_SECOND, Games, check_game, epsilon_greedy
 from shared.atari.recording import record_game
-from shared.console import say
 from shared.data.prefetch import prefetch
 from shared.drawing.film import Film
 from shared.errors import UserError, in_range
@@ -228,8 +227,8 @@ def pqn(config: Train, games: Games, network: keras.Model, optimizer: Any, steps
         targets = q_lambda(rewards, terminal, weights, values, last_values, config.discount, config.trace)
         data = [array.reshape(-1, *array.shape[2:]) for array in (frames, actions, targets, weights)]
         order = np.concatenate([rng.permutation(targets.size) for _ in range(config.epochs)]).reshape(-1, config.batch)
-        batches = prefetch(shard(*(array[chosen] for array in data)) for chosen in order)
-        losses = [update(*batch) for batch in batches]
+        batches = prefetch(tuple(array[chosen] for array in data) for chosen in order)
+        losses = [update(*shard(*batch)) for batch in batches]
         steps += targets.size
         yield steps, {"loss": np.mean(losses), "value": values.mean(), "training_score": games.mean_score}
 
@@ -294,8 +293,8 @@ def dqn(config: Train, games: Games, network: keras.Model, optimizer: Any, steps
             if steps // config.target_every > (steps - games.count) // config.target_every:
                 target.set_weights(network.get_weights())
             updates_due += games.count * config.replay_ratio / config.batch
-        batches = prefetch(shard(*buffer.sample(config.batch, rng)) for _ in range(int(updates_due)))
-        losses.extend(update(*batch) for batch in batches)
+        batches = prefetch(buffer.sample(config.batch, rng) for _ in range(int(updates_due)))
+        losses.extend(update(*shard(*batch)) for batch in batches)
         updates_due %= 1
         value = float(values.max(axis=-1).mean())
         yield steps, {"loss": float(np.mean(losses or 0.0)), "value": value, "training_score": games.mean_score}
@@ -357,8 +356,7 @@ def fit(config: Train) -> float:
 def train(config: Train) -> None:
     """Learn a game from scratch; Ctrl-C saves, --resume goes on."""
     config = checked(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config):
         best = fit(config)
     print(f"Best evaluation: {best:.1f} points. The model and its curve are in {config.run}.")
     print(f"Watch it play: python apps/{APP}.py --game {config.game} --model {config.run}")

@@ -286,8 +286,7 @@ def train(config: Train) -> None:
     """Adversarial training: a network that is harder to fool; Ctrl-C saves, --resume goes on."""
     share(config.epsilon)
     config, photos, held_out = fine_tuning.begin(config, classes=True)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config):
         best = fit(config, photos, held_out)
     print(f"Best on photos held out: {best:.1%} wrong after PGD-10. The model and its curve are in {config.run}.")
     print(f"Try it: python apps/{APP}.py --model {config.run}")

@@ -37,7 +37,7 @@ from shared.console import say
 from shared.data.datasets import open_images
 from shared.drawing.film import Film
 from shared.drawing.pictures import picture_path
-from shared.errors import UserError, in_range
+from shared.errors import in_range
 from shared.layers.diff_augment import Policy, augment
 from shared.layers.residual import residual
 from shared.settings import Range, Seed, Settings, Training
@@ -77,7 +77,6 @@ class Train(Training):
     """Learn to generate faces from photos; the generator with the best kernel distance is saved as RUN/model.keras."""
 
     QUICK: ClassVar = {"images": 40_000, "validate_every": 20_000, "sheet_every": 2_000, "average": 0.1}
-    HAS_REPLICAS: ClassVar = True
 
     run: Path = Path("outputs/gan_faces/train")
     data: str = "celeb_a"
@@ -248,8 +247,6 @@ def gan_update(config: Train, g: keras.Model, d: keras.Model, g_opt: Any, d_opt:
 def checked(config: Train) -> Train:
     """The settings to train with, or a UserError."""
     config = settings.resumed(config)
-    if config.batch % config.replicas:
-        raise UserError(f"--batch {config.batch} must be a multiple of --replicas, {config.replicas}.")
     photos = open_images(config.data, "all")  # says what is wrong with the data before a run begins
     return settings.begin(config, photos.digest())
 
@@ -340,8 +337,7 @@ def train(config: Train) -> None:
     """Learn to generate faces from photos; Ctrl-C saves, --resume goes on."""
     config = checked(config)
     faces, held_out = load_splits(config.data, config.crop, "train", "validation")
-    with devices.setup(config.seed, config.precision, config.replicas) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config):
         best = fit(config, faces, held_out)
     print(f"Best kernel distance: {-best:.4f}. The model, its curve and sheets are in {config.run}.")
     print(f"How it learned: {film_sheets(config.run / 'sheets', config.run / 'training.webp')}")

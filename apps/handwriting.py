@@ -39,6 +39,7 @@ from shared.files import output_path
 from shared.settings import Range, Settings, Training
 from shared.training import devices, fit_loop
 from shared.training.inference import compiled_inference
+from shared.training.losses import mean_of_batch
 from shared.training.optimizers import adamw
 
 if TYPE_CHECKING:
@@ -187,9 +188,7 @@ def nats(targets: Any, numbers: Any) -> tuple[Any, Any, Any]:
 
 def loss(targets: Any, numbers: Any) -> Any:
     """The mean of all three over the steps that are some."""
-    from keras import ops
-
-    return sum(nats(targets, numbers)) / ops.mean(targets[..., 4])
+    return sum(nats(targets, numbers)) / mean_of_batch(targets[..., 4])
 
 
 # ---------------------------------------------------------------------------------------------------------- Data
@@ -279,8 +278,7 @@ def measure_of(network: keras.Model) -> Any:
 def train(config: Train) -> None:
     """Learn to write; Ctrl-C saves, --resume goes on."""
     config, learned, held_out = checked(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config) as device:
         best = fit(config, learned, held_out, device.precision)
     print(f"Fewest nats a point on held-out writers: {best:.3f}. The model and its curve are in {config.run}.")
     print(f'Try it: python apps/{APP}.py --model {config.run} "Machine learning Mastery"')

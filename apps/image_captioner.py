@@ -328,8 +328,7 @@ def train(config: Train) -> None:
     """Learn to caption photos; Ctrl-C saves, --resume goes on."""
     config, training, validation = checked(config)
     # The encoder is float32 in any case; only the transformer takes the device's precision.
-    with devices.setup(config.seed, config.precision) as device, devices.setup(None, "float32"):
-        say(f"Training on {device.description}.")
+    with devices.training(config) as device, devices.setup(None, "float32", config.replicas):
         best = fit(config, training, validation, device.precision)
     (config.run / "features.npy").unlink(missing_ok=True)
     print(f"Best CIDEr, greedy, on photos held out: {best:.1f}. The model and its curve are in {config.run}.")

@@ -199,8 +199,7 @@ def validation(network: keras.Model, teacher: Answers, held_out: PhotosInMemory)
 def train(config: Train) -> None:
     """Make ImageNet's network ready for small photos; Ctrl-C saves, --resume goes on."""
     config, photos, held_out = fine_tuning.begin(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config):
         best = fit(config, photos, held_out)
     print(f"Best on photos held out: {best:.4f} nats from the teacher. The model and its curve are in {config.run}.")
     print(f"Try it: python apps/{APP}.py --model {config.run}")

@@ -38,6 +38,7 @@ from shared.console import print_each, say
 from shared.errors import UserError
 from shared.settings import Range, Settings, Training
 from shared.training import devices, fit_loop
+from shared.training.losses import mean_of_batch
 from shared.training.optimizers import adamw
 
 if TYPE_CHECKING:
@@ -154,7 +155,8 @@ def loss_of(weights: np.ndarray) -> Any:
 
     def loss(kinds: Any, logits: Any) -> Any:
         wanted = ops.one_hot(kinds, len(weights)) * weights  # UNKNOWN is a row of zeros
-        return -ops.sum(wanted * ops.log_softmax(logits)) / ops.maximum(ops.sum(wanted), 1e-6)
+        entropy = -ops.sum(wanted * ops.log_softmax(logits), axis=-1)  # (batch, time)
+        return entropy / ops.maximum(mean_of_batch(ops.sum(wanted, axis=-1)), 1e-6)
 
     return loss
 
@@ -262,8 +264,7 @@ def fit(config: Train, precision: str) -> float:
 def train(config: Train) -> None:
     """Learn what is heard in games that it plays itself; Ctrl-C saves, --resume goes on."""
     config = checked(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config) as device:
         best = fit(config, device.precision)
     print(f"Lowest loss on games of other seeds: {best:.4f}. The model and its curve are in {config.run}.")
     print(f"Listen: python apps/{APP}.py --model {config.run}")

@@ -158,7 +158,9 @@ def answers(weights: list, x: np.ndarray, classes: bool) -> np.ndarray:
 
 
 def compiled_update(weights: list, config: Any) -> tuple[Callable, keras.Optimizer]:
-    """A step for all networks: (x, wanted), each with an axis of UNROLLED batches before, -> their mean loss."""
+    """A step for all networks: (x, wanted), each (batch, UNROLLED, copies, ...), -> their mean loss."""
+    from keras import ops
+
     from shared.training.adam import Adam
     from shared.training.steps import compile_step, value_and_grad
 
@@ -167,6 +169,7 @@ def compiled_update(weights: list, config: Any) -> tuple[Callable, keras.Optimiz
 
     def updates(x: Any, wanted: Any) -> dict[str, Any]:
         found = []
+        x, wanted = ops.moveaxis(x, 0, 2), ops.moveaxis(wanted, 0, 2)  # (UNROLLED, copies, batch, ...)
         for n in range(x.shape[0]):
             # the sum: no network's gradient feels how many others there are
             total = partial(total_loss, weights, x[n], wanted[n])
@@ -186,8 +189,8 @@ def epoch_of(update: Callable, x: np.ndarray, wanted: np.ndarray, seed: list[int
     batch = min(32, rows)
     order = np.random.default_rng(seed).random((copies, rows)).argsort(axis=1)
     calls = max(rows // (batch * UNROLLED), 1)
-    chosen = np.resize(order.T, (calls, UNROLLED, batch, copies)).transpose(0, 1, 3, 2)
-    each = np.arange(copies)[None, :, None]
+    chosen = np.resize(order.T, (calls, UNROLLED, batch, copies)).transpose(0, 2, 1, 3)
+    each = np.arange(copies)
     found = [update(*shard(x[each, places], wanted[each, places]))["loss"] for places in chosen]
     return float(np.mean([float(loss) for loss in found]))
 
@@ -340,8 +343,7 @@ def train(config: Train) -> None:
     config = settings.resumed(config)
     problem = problem_in(config.data, config.target)
     settings.begin(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config):
         best = fit(config, problem)
     print(f"Best validation loss: {best:.4f}. The model and its curve are in {config.run}.")
     print(f"Let it answer: python apps/{APP}.py --model {config.run} FILE.csv")

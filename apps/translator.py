@@ -267,6 +267,8 @@ def bleu(translator: Translator, pairs: Sequence[Pair], beams: int = 1) -> dict[
 
 def fit(config: Train, pairs: Pairs, precision: str) -> float:
     """The training itself; returns the best mean BLEU on the validation pairs."""
+    from shared.training.steps import replicas
+
     subwords = starting_subwords(config, pairs)
     first, more = examples(pairs.first, subwords), examples(pairs.more, subwords)
     steps = rows.steps_of(first, more, config.more_share, config.batch)
@@ -293,7 +295,7 @@ def fit(config: Train, pairs: Pairs, precision: str) -> float:
         record = {"epoch": epoch, "bleu": score, "vocabulary": subwords.digest}
         saved_models.save(shipped.network, config.run, asdict(config) | record)
 
-    batches = partial(rows.batches, first, more, config.more_share, config.batch, steps, config.seed)
+    batches = partial(rows.batches, first, more, config.more_share, config.batch, steps, config.seed, replicas())
     options: dict[str, Any] = {"epochs": config.epochs, "steps": steps, "metric": "bleu", "resume": config.resume}
     return fit_loop.fit(network, batches, validate, save_best, config.run, **options)
 
@@ -313,8 +315,7 @@ def starting_subwords(config: Train, pairs: Pairs) -> Subwords:
 def train(config: Train) -> None:
     """Learn to translate; Ctrl-C saves, --resume goes on."""
     config, pairs = checked(config)
-    with devices.setup(config.seed, config.precision) as device:
-        say(f"Training on {device.description}.")
+    with devices.training(config) as device:
         best = fit(config, pairs, device.precision)
     print(f"Best BLEU, greedy, on pairs held out: {best:.2f}. The model and its curve are in {config.run}.")
     print(f'Try it: python apps/{APP}.py --model {config.run} "A dog runs through the snow."')

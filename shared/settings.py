@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeVar
 
 from shared.errors import UserError, in_range
 from shared.files import sweep, write_atomically
+from shared.training import processes
 
 Config = TypeVar("Config")
 Run = TypeVar("Run", bound="Training")
@@ -84,8 +85,6 @@ class Training(Settings):
 
     QUICK: ClassVar[Mapping[str, Any]] = {}
     """What --quick sets, where nobody gave the flag."""
-    HAS_REPLICAS: ClassVar[bool] = False
-    """Whether several devices can share each batch."""
 
     run: Path
     """Folder for the model, the metrics, the curve and the checkpoints."""
@@ -100,15 +99,15 @@ class Training(Settings):
     precision: Precision = "auto"
     """auto takes mixed_bfloat16 where the processor is fast at it."""
     replicas: Annotated[int, Range(1, 65_536)] = 1
-    """GPUs (or other devices) that share each batch."""
+    """GPUs (or other devices) of this host that share each batch."""
 
     def __post_init__(self) -> None:
         if self.quick:
             for name in self.QUICK.keys() - self.given:
                 setattr(self, name, self.QUICK[name])
         super().__post_init__()
-        if self.replicas > 1 and not self.HAS_REPLICAS:
-            raise UserError(f"--replicas is {self.replicas}, and this training uses one device: leave --replicas out.")
+        if (batch := getattr(self, "batch", self.replicas)) % self.replicas:
+            raise UserError(f"--batch {batch} must be a multiple of --replicas, {self.replicas}.")
 
 
 # ------------------------------------------------------------------------------------------------ Runs on disk
@@ -168,9 +167,9 @@ def resumed(config: Run) -> Run:
     UserError if there is no such run, or if a flag asks for something else than the run has. Only the data may be
     somewhere else by now.
     """
+    config.run = folder = processes.own_folder(config.run)
     if not config.resume:
         return config
-    folder = config.run
     begun = replace(read(type(config), folder / "run.json"), run=folder, resume=True)
     for name in sorted(config.given):
         asked, used = getattr(config, name), getattr(begun, name)

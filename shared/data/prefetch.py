@@ -2,21 +2,51 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
-def prefetch(items: Iterable[T]) -> Iterator[T]:
+class Prefetched(Generic[T]):
     """The same items in the same order, each made in another thread while the one before it is in use.
 
     What `items` reads and writes, random generators above all, belongs to that thread until the last item is made.
+
+    Attributes:
+        waited_s: seconds that whoever uses the items has waited for one, the first left out.
     """
-    source, end = iter(items), object()
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        following = thread.submit(next, source, end)
-        while (item := following.result()) is not end:
+
+    def __init__(self, items: Iterable[T]):
+        self.waited_s = 0.0
+        self._items = self._made(iter(items))
+
+    def __iter__(self) -> Iterator[T]:
+        return self._items
+
+    def __next__(self) -> T:
+        return next(self._items)
+
+    def close(self) -> None:
+        """Make no more of them."""
+        self._items.close()  # type: ignore[attr-defined]  # a generator's
+
+    def _made(self, source: Iterator[T]) -> Iterator[T]:
+        end, is_first = object(), True
+        with ThreadPoolExecutor(max_workers=1) as thread:
             following = thread.submit(next, source, end)
-            yield item  # type: ignore[misc]  # not the end
+            while True:
+                began_s = time.perf_counter()
+                item = following.result()
+                self.waited_s += 0.0 if is_first else time.perf_counter() - began_s
+                if item is end:
+                    return
+                is_first, following = False, thread.submit(next, source, end)
+                yield item  # type: ignore[misc]  # not the end
+
+
+def prefetch(items: Iterable[T]) -> Prefetched[T]:
+    """`Prefetched`, of these items."""
+    return Prefetched(items)

@@ -12,7 +12,16 @@ class Adam(keras.optimizers.Adam):
 
     Keras composes the update of a dozen operations, each of which goes through whole arrays; TensorFlow's own kernel
     goes through them once. JAX compiles the dozen into one by itself. With `weight_decay` it is AdamW, as Keras' is.
+
+    On several TensorFlow replicas Keras clips the share of each. Here the shares are added up before, as on one device.
     """
+
+    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
+        """Update the variables by their gradients, which are this replica's shares."""
+        super().apply(_summed(list(grads)), trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        return grads_and_vars  # they are sums already
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         """Move `variable` against `gradient`; both have the same shape, and so have the two moments."""
@@ -38,3 +47,17 @@ class Adam(keras.optimizers.Adam):
 
 def _handle(variable: Any) -> Any:
     return (variable.value if isinstance(variable, keras.Variable) else variable).handle
+
+
+def _summed(gradients: list) -> list:
+    """The sums of all replicas' gradients, where the caller is one of several; a missing one stays missing."""
+    if keras.backend.backend() != "tensorflow":
+        return gradients
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return gradients
+    dense = {n: tf.convert_to_tensor(gradient) for n, gradient in enumerate(gradients) if gradient is not None}
+    sums = dict(zip(dense, replica.all_reduce("sum", list(dense.values())), strict=True))
+    return [sums.get(n) for n in range(len(gradients))]

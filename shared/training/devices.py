@@ -22,10 +22,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from shared.console import held_stderr
+from shared.console import held_stderr, say
 from shared.errors import UserError, in_range, suggest
-from shared.settings import Precision
-from shared.training.runtime import import_keras
+from shared.settings import Precision, Training
+from shared.training import processes
+from shared.training.runtime import import_keras, over_processes
 
 _NAMES = {"tensorflow": "TensorFlow", "jax": "JAX"}
 _CPUINFO = Path("/proc/cpuinfo")  # Linux; elsewhere a CPU counts as one without bfloat16
@@ -40,9 +41,21 @@ class Devices:
     precision: str
     """The Keras dtype policy: float32 or mixed_bfloat16."""
     replicas: int
-    """Copies of the model, each on its own device with its own part of the batch."""
+    """Copies of the model, each on its own device with its own part of the batch; those of all processes."""
     description: str
     """All of it, with the hardware, in a line for a person."""
+
+    def rows(self, batch: int) -> int:
+        """Rows of a batch that a copy of the model is called with: all on JAX, which splits what is computed."""
+        return batch // self.replicas if self.backend == "tensorflow" else batch
+
+
+@contextlib.contextmanager
+def training(config: Training) -> Iterator[Devices]:
+    """`setup` as the settings of a training ask for it, and a line that says so."""
+    with setup(config.seed, config.precision, config.replicas) as device:
+        say(f"Training on {device.description}.")
+        yield device
 
 
 @contextlib.contextmanager
@@ -50,8 +63,8 @@ def setup(seed: int | None, precision: Precision = "auto", replicas: int = 1) ->
     """Import Keras, choose precision and replicas for the block, seed every generator (None: leave them random).
 
     "auto" is mixed_bfloat16 where that is faster: on a GPU of compute capability 8.0 or more, and for TensorFlow on a
-    CPU with AVX512-BF16 or AMX. Several replicas are a MirroredStrategy on TensorFlow and DataParallel on JAX, both on
-    one machine; split each batch with `steps.shard`.
+    CPU with AVX512-BF16 or AMX. Several replicas are a MirroredStrategy on TensorFlow and DataParallel on JAX; split
+    each batch with `steps.shard`. `replicas` counts the devices of each process (`processes.here`).
 
     Raises:
         UserError: an unknown backend or precision, a seed out of range, or more replicas than devices.
@@ -73,11 +86,12 @@ def setup(seed: int | None, precision: Precision = "auto", replicas: int = 1) ->
     policy = keras.config.dtype_policy()
     keras.config.set_dtype_policy(precision)
     try:
-        with _replicated(backend, [d.name for d in devices[:replicas]]):
+        with _replicated(backend, replicas, devices):
             if seed is not None:
                 with held_stderr():  # Keras seeds TensorFlow, too, wherever it is installed: its greeting
                     keras.utils.set_random_seed(seed)
-            yield Devices(backend, precision, replicas, _describe(backend, precision, replicas, devices[0]))
+            copies = replicas * processes.here()[1]
+            yield Devices(backend, precision, copies, _describe(backend, precision, copies, devices[0]))
     finally:
         keras.config.set_dtype_policy(policy)
 
@@ -160,13 +174,21 @@ def _check_replicas(replicas: int, devices: list[_Device]) -> None:
         )
 
 
-def _replicated(backend: str, names: list[str]) -> contextlib.AbstractContextManager:
-    if len(names) == 1:
+def _replicated(backend: str, replicas: int, devices: list[_Device]) -> contextlib.AbstractContextManager:
+    count = processes.here()[1]
+    if replicas * count == 1:
         return contextlib.nullcontext()
     if backend == "tensorflow":
-        return _mirrored(*names).scope()
+        if count == 1:
+            return _mirrored(*(device.name for device in devices[:replicas])).scope()
+        if replicas > 1:
+            raise UserError("several TensorFlow processes take all GPUs of their hosts: leave --replicas out.")
+        return over_processes().scope()
+    import jax
     import keras
 
+    everybodys = [device for number in range(count) for device in jax.local_devices(number)[:replicas]]
+    names = [f"{device.platform}:{device.id}" for device in everybodys]
     return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False).scope()
 
 

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from shared.console import say
+from shared.data.prefetch import prefetch
 from shared.training.best import BestKeeper
 from shared.training.checkpoints import Checkpoints
 from shared.training.interrupt import Interruption, interruptible
+from shared.training.losses import whole_loss
 from shared.training.optimizers import averaged
 from shared.training.run_log import RunLog
 
@@ -46,6 +51,8 @@ def fit(
         SystemExit: with 130, when Ctrl-C or SIGTERM asked to stop. An epoch that it cuts short is trained again.
         TrainingDiverged: a loss is NaN or infinite.
     """
+    from shared.training.steps import replicas
+
     if not network.optimizer.built:
         network.optimizer.build(network.trainable_variables)
     average = averaged(network, network.optimizer)
@@ -53,8 +60,15 @@ def fit(
     best = BestKeeper(checkpoints, average(validate), average(save_best), metric, resume)
     first = best.resumed_step or 0
     course = {"steps_per_epoch": steps, "epochs": epochs, "initial_epoch": first, "shuffle": False, "verbose": 0}
+    made = prefetch(batches(first))
     with interruptible() as stop, RunLog(folder, epochs * steps, "batches", first * steps if resume else None) as log:
-        network.fit(batches(first), callbacks=[_callback(best, log, stop, steps)], **course)
+        callback = _callback(best, log, stop, steps)
+        if replicas() > 1:
+            _fit_split(network, made, callback, range(first, epochs), steps)
+        else:
+            network.fit(iter(made), callbacks=[callback], **course)
+        made.close()
+        say(f"It waited for batches in {made.waited_s / max(log.time_s, 1e-9):.0%} of the time.")
     log.plot(*([("loss", metric)] if best.lower_is_better else ["loss", metric]))
     return best.value
 
@@ -80,3 +94,44 @@ def _callback(best: BestKeeper, log: RunLog, stop: Interruption, steps: int) -> 
             best.measure(epoch + 1, logs, partial(log.log, (epoch + 1) * steps))
 
     return Epochs()
+
+
+def _fit_split(network: keras.Model, batches: Iterator[tuple], callback: Any, epochs: range, steps: int) -> None:
+    """`model.fit` for several replicas, by a compiled step.
+
+    Keras' own logs the first replica's loss alone, and does not run over several TensorFlow processes.
+    """
+    from shared.training.steps import compile_step, shard, value_and_grad
+
+    def update(x: Any, y: Any) -> Any:
+        def loss() -> Any:
+            return whole_loss(network.compute_loss(x, y, network(x, training=True), training=True))
+
+        value, gradients = value_and_grad(loss, network.trainable_variables)
+        network.optimizer.apply(gradients, network.trainable_variables)
+        return value
+
+    step = compile_step(update, network, network.optimizer)
+    callback.set_model(network)
+    for epoch in epochs:
+        callback.on_epoch_begin(epoch)
+        losses = []
+        _synchronise(network, True)
+        for n in range(steps):
+            losses.append(step(*shard(*next(batches))))
+            logs = {}
+            if (n + 1) % LOG_EVERY == 0 or n + 1 == steps:  # reading a number waits for it
+                logs["loss"] = float(np.mean([np.asarray(loss) for loss in losses]))
+            callback.on_train_batch_end(n, logs)
+        _synchronise(network, False)  # a file with this flag opens on TensorFlow only
+        callback.on_epoch_end(epoch, logs)
+
+
+def _synchronise(layer: keras.Layer, flag: bool) -> None:
+    """Let BatchNorm see the whole batch, and not each replica its own part; JAX computes on whole batches anyway."""
+    import keras
+
+    if isinstance(layer, keras.layers.BatchNormalization) and keras.backend.backend() == "tensorflow":
+        layer.synchronized = flag
+    for inner in getattr(layer, "layers", []):
+        _synchronise(inner, flag)

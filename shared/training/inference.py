@@ -21,12 +21,14 @@ def compiled_inference(function: Callable, *owners: Any, batch: int | None = Non
     Args:
         function: from tensors of `batch` rows to a tensor, or any nest of tensors, of `batch` rows.
         owners: of all variables that `function` reads, as in `compile_step`. It sees their values of the moment.
-        batch: rows in a compiled call, a multiple of the replicas; by default all rows that there are.
+        batch: rows in a compiled call; by default all rows that there are.
     """
-    from shared.training.steps import compile_step, shard
+    from shared.training.steps import compile_step
 
     step = compile_step(function, *owners)
-    return lambda *arrays: in_batches(lambda *parts: step(*shard(*parts)), batch or max(len(arrays[0]), 1), *arrays)
+    single = lambda x: x.astype(np.float32) if x.dtype == np.float64 else x  # noqa: E731
+    rows = lambda *parts: step(*map(single, parts))  # noqa: E731
+    return lambda *arrays: in_batches(rows, batch or max(len(arrays[0]), 1), *arrays)
 
 
 def in_batches(function: Callable, batch: int, *arrays: np.ndarray) -> Any:

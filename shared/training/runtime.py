@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import json
 import os
 import sys
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from shared.console import held_stderr, loading
 from shared.errors import UserError, suggest
+from shared.training import processes
 
 _PACKAGES = {"tensorflow": "requirements.txt", "jax": "requirements-jax.txt"}  # backend -> who installs its package
 
@@ -48,5 +51,15 @@ def import_keras() -> ModuleType:
     with held_stderr():
         import keras
 
+        if processes.here()[1] > 1:  # before the first operation
+            keras.distribution.initialize() if backend == "jax" else over_processes()
         keras.ops.add(1.0, 1.0)
     return keras
+
+
+@functools.cache
+def over_processes() -> Any:
+    """TensorFlow's strategy for the processes that TF_CONFIG names."""
+    import tensorflow as tf
+
+    return tf.distribute.MultiWorkerMirroredStrategy()

@@ -8,8 +8,9 @@
     step = compile_step(update, generator, critic, optimizer)  # the owners of ALL state that is read or written
     logs = step(*shard(real, z))
 
-TensorFlow runs it as a tf.function, under a MirroredStrategy on every replica. JAX runs a pure function from the state
-to the new state. Both give the same numbers. Traced code is not rewritten: branch with `keras.ops.cond`, not with `if`.
+TensorFlow runs it as a tf.function, on every replica of a strategy where the batch is split. JAX runs a pure function
+from the state to the new state. Both give the same numbers. A batch that was not split is computed on one device.
+Traced code is not rewritten: branch with `keras.ops.cond`, not with `if`.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ from typing import Any
 
 import keras
 from keras import ops
+
+from shared.training.adam import Adam
 
 if keras.backend.backend() == "tensorflow":
     from shared.training import steps_tensorflow as backend
@@ -69,8 +72,8 @@ def compile_step(fn: Callable, *owners: Any, jit_compile: bool = False) -> Calla
             constant without a word and TensorFlow would not: one program, two meanings.)
     """
     state = list({id(v): v for v in _variables(owners)}.values())
-    if keras.backend.backend() == "tensorflow" and backend.replicas() > 1:
-        _refuse_unreplicable(owners, jit_compile)
+    if keras.backend.backend() == "tensorflow" and replicas() > 1:
+        _refuse_unreplicable(owners)
     return backend.compile_step(fn, state, jit_compile, _refuse_strangers)
 
 
@@ -83,14 +86,19 @@ def shard(*batch: Any) -> tuple:
     return keras.tree.map_structure(_place, batch)
 
 
+def replicas() -> int:
+    """How many devices share a batch that was split by `shard`: those of all processes."""
+    return backend.replicas()
+
+
 def _place(x: Any) -> Any:
-    x, replicas = _as_tensor(x), backend.replicas()
-    if replicas == 1 or ops.ndim(x) == 0:
+    x, count = _as_tensor(x), replicas()
+    if count == 1 or ops.ndim(x) == 0:
         return x
-    if len(x) % replicas:
+    if len(x) % count:
         from shared.errors import UserError
 
-        raise UserError(f"a batch of {len(x)} does not split over {replicas} replicas: choose a multiple.")
+        raise UserError(f"a batch of {len(x)} does not split over {count} replicas: choose a multiple.")
     return backend.split(x)
 
 
@@ -132,11 +140,10 @@ def _variables(owner: Any) -> list[keras.Variable]:
     return owner.variables
 
 
-def _refuse_unreplicable(owners: Any, jit_compile: bool) -> None:
-    if jit_compile:
-        raise ValueError("jit_compile=True does not work over several TensorFlow replicas: leave it out")
+def _refuse_unreplicable(owners: Any) -> None:
     for owner in keras.tree.flatten(owners):
-        if any(getattr(owner, clip, None) for clip in ("clipnorm", "global_clipnorm", "clipvalue")):
+        clips = any(getattr(owner, clip, None) for clip in ("clipnorm", "global_clipnorm", "clipvalue"))
+        if clips and not isinstance(owner, Adam):
             raise ValueError(
                 f"{owner.name} clips gradients, and on several TensorFlow replicas it would clip each one's share "
                 "before they are added up: train on one replica, or without clipping"

@@ -22,7 +22,7 @@ def value_and_grad(loss_fn: Callable[[], tuple], variables: list[keras.Variable]
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(weights)
         loss, out = loss_fn()
-        share = loss / replicas()
+        share = loss / (1 if tf.distribute.in_cross_replica_context() else replicas())
     return out, _gradients(tape, share, weights)
 
 
@@ -56,9 +56,10 @@ def compile_step(
     strategy = tf.distribute.get_strategy()
 
     def traced(*batch):
-        logs = fn(*batch) if replicas() == 1 else strategy.run(fn, args=batch)
+        is_split = any(isinstance(x, tf.distribute.DistributedValues) for x in tf.nest.flatten(batch))
+        logs = strategy.run(fn, args=batch) if is_split else fn(*batch)
         refuse(_strangers(tf.compat.v1.get_default_graph(), state))
-        return logs if replicas() == 1 else tf.nest.map_structure(_merge, logs)
+        return tf.nest.map_structure(_merge, logs) if is_split else logs
 
     # TensorFlow counts how often functions with the same code are traced, and would warn of ten models in one process
     compiled = tf.function(partial(traced), jit_compile=jit_compile, autograph=False, reduce_retracing=True)
@@ -105,4 +106,4 @@ def _merge(value: Any) -> Any:
     parts = strategy.experimental_local_results(value)
     if value is None or parts[0].shape.rank == 0:
         return None if value is None else strategy.reduce("MEAN", value, axis=None)
-    return tf.concat(parts, axis=0)
+    return strategy.gather(value, axis=0)

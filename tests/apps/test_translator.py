@@ -105,8 +105,8 @@ def test_an_epoch_has_every_pair_and_some_more_and_depends_on_its_number_alone()
     first = [([4, 9 + n, END], [START, 9 + n, END]) for n in range(40)]
     more = [([4, 99, END], [START, 99, END])] * 50
     steps = 48 // 8  # 40 pairs are five sixths, in batches of eight rows
-    whole = list(itertools.islice(rows.batches(first, more, 1 / 6, 64, steps, 7, 0), 2 * steps))
-    again = list(itertools.islice(rows.batches(first, more, 1 / 6, 64, steps, 7, 1), steps))
+    whole = list(itertools.islice(rows.batches(first, more, 1 / 6, 64, steps, 7, 1, 0), 2 * steps))
+    again = list(itertools.islice(rows.batches(first, more, 1 / 6, 64, steps, 7, 1, 1), steps))
     for one, other in zip(whole[steps:], again, strict=True):
         np.testing.assert_array_equal(one[0][0], other[0][0])
     sources = np.concatenate([inputs[0] for inputs, _ in whole[:steps]])

@@ -35,7 +35,14 @@ def padded(rows: Sequence[Sequence[int]], length: int) -> np.ndarray:
 
 
 def batches(
-    first: Sequence[Example], more: Sequence[Example], share: float, tokens: int, steps: int, seed: int, epoch: int
+    first: Sequence[Example],
+    more: Sequence[Example],
+    share: float,
+    tokens: int,
+    steps: int,
+    seed: int,
+    multiple: int,
+    epoch: int,
 ) -> Iterator[Batch]:
     """Batches without end, `steps` of them an epoch, from epoch number `epoch` on; the seed and it decide everything.
 
@@ -44,6 +51,7 @@ def batches(
         more: examples of which a part is, another part in the next epoch.
         share: of an epoch's examples that come from `more`.
         tokens: the most in a batch, padding included, on either side.
+        multiple: what the number of rows is filled up to a multiple of, with rows of padding.
     """
     while True:
         count = 0
@@ -53,7 +61,7 @@ def batches(
             rows = waiting[length]
             rows.append(example)
             if len(rows) == max(tokens // length, 1):
-                yield _batch(rows, length)
+                yield _batch([*rows, *[([], [])] * (-len(rows) % multiple)], length)
                 waiting[length] = []
                 count += 1
                 if count == steps:
