@@ -101,6 +101,8 @@ def _fit_split(network: keras.Model, batches: Iterator[tuple], callback: Any, ep
 
     Keras' own logs the first replica's loss alone, and does not run over several TensorFlow processes.
     """
+    from keras import tree
+
     from shared.training.steps import compile_step, shard, value_and_grad
 
     def update(x: Any, y: Any) -> Any:
@@ -115,13 +117,15 @@ def _fit_split(network: keras.Model, batches: Iterator[tuple], callback: Any, ep
     callback.set_model(network)
     for epoch in epochs:
         callback.on_epoch_begin(epoch)
-        losses = []
+        losses, rows = [], []
         _synchronise(network, True)
         for n in range(steps):
-            losses.append(step(*shard(*next(batches))))
+            batch = next(batches)
+            losses.append(step(*shard(*batch)))
+            rows.append(len(tree.flatten(batch)[0]))
             logs = {}
             if (n + 1) % LOG_EVERY == 0 or n + 1 == steps:  # reading a number waits for it
-                logs["loss"] = float(np.mean([np.asarray(loss) for loss in losses]))
+                logs["loss"] = float(np.average([np.asarray(loss) for loss in losses], weights=rows))
             callback.on_train_batch_end(n, logs)
         _synchronise(network, False)  # a file with this flag opens on TensorFlow only
         callback.on_epoch_end(epoch, logs)
