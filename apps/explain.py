@@ -28,7 +28,7 @@ import numpy as np
 import tyro
 
 from apps.parts.explain import agents, captions, measures, sheets
-from apps.parts.explain.asked import asked_about, network_of
+from apps.parts.explain.asked import BATCH, asked_about, network_of
 from apps.parts.explain.change import smallest_change
 from apps.parts.explain.questions import Asked
 from apps.parts.explain.scores import Curves, curves
@@ -245,7 +245,8 @@ def explain_answer(config: Explain, photo: np.ndarray, path: Path) -> None:
     """Six maps, their scores and their curves."""
     classifier = network_of(config.model)
     seen = crop_square(photo, classifier.size)
-    asked, question = asked_about(classifier, seen, config.why, config.against, config.layer)
+    network = Asked(classifier.network, 0, layer=config.layer, batch=BATCH)
+    asked, question = asked_about(classifier, network, seen, config.why, config.against)
     say(f"Grad-CAM takes the maps of the layer {asked.tapped.name}.")
     maps, found = explanations(asked, seen.astype(np.float32))
     print(question)

@@ -187,7 +187,8 @@ def person(
     }
     wrong = hostile_jobs(rng, files)
     with tempfile.TemporaryDirectory() as downloads:
-        client = Client(address, download_files=downloads, verbose=False)
+        patience = {"timeout": config.patience}
+        client = Client(address, download_files=downloads, verbose=False, httpx_kwargs=patience)
         for _ in range(rounds):
             for name in rng.permutation(list(todo)):
                 _, inputs, whole = todo[name]

@@ -13,7 +13,8 @@ class Adam(keras.optimizers.Adam):
     Keras composes the update of a dozen operations, each of which goes through whole arrays; TensorFlow's own kernel
     goes through them once. JAX compiles the dozen into one by itself. With `weight_decay` it is AdamW, as Keras' is.
 
-    On several TensorFlow replicas Keras clips the share of each. Here the shares are added up before, as on one device.
+    What is clipped is the whole gradient, as on JAX. On several TensorFlow replicas Keras clips the share of each, and
+    of an embedding's table it counts each occurrence of a row by itself.
     """
 
     def apply(self, grads: Any, trainable_variables: Any = None) -> None:
@@ -50,14 +51,15 @@ def _handle(variable: Any) -> Any:
 
 
 def _summed(gradients: list) -> list:
-    """The sums of all replicas' gradients, where the caller is one of several; a missing one stays missing."""
+    """Dense gradients: a table's rows that occur several times count once in the norm that is clipped. A missing one
+    stays missing. On one of several replicas they are the sums of all replicas' shares.
+    """
     if keras.backend.backend() != "tensorflow":
         return gradients
     import tensorflow as tf
 
-    replica = tf.distribute.get_replica_context()
-    if replica is None or replica.num_replicas_in_sync == 1:
-        return gradients
     dense = {n: tf.convert_to_tensor(gradient) for n, gradient in enumerate(gradients) if gradient is not None}
-    sums = dict(zip(dense, replica.all_reduce("sum", list(dense.values())), strict=True))
-    return [sums.get(n) for n in range(len(gradients))]
+    replica = tf.distribute.get_replica_context()
+    if replica is not None and replica.num_replicas_in_sync > 1:
+        dense = dict(zip(dense, replica.all_reduce("sum", list(dense.values())), strict=True))
+    return [dense.get(n) for n in range(len(gradients))]

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 if TYPE_CHECKING:
     import keras
 
@@ -61,10 +59,12 @@ def averaged(network: keras.Model, optimizer: keras.optimizers.Optimizer) -> Ite
     Keras' own SwapEMAWeights swaps by adding and subtracting on TensorFlow; what that rounds off, a resumed training
     would not have lost.
     """
-    latest = [np.copy(variable.numpy()) for variable in network.trainable_variables]
+    from keras import ops
+
+    latest = [ops.copy(variable) for variable in network.trainable_variables]
     optimizer.finalize_variable_values(network.trainable_variables)
     for variable in network.trainable_variables:  # a copy: on JAX a compiled step would give the optimizer's own away
-        variable.assign(np.copy(variable.numpy()))
+        variable.assign(ops.copy(variable))
     try:
         yield
     finally:

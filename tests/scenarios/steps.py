@@ -100,6 +100,50 @@ def adam_on_two_replicas() -> dict:
 
 
 @scenario
+def fit_on_two_replicas() -> dict:
+    """A training by `fit_loop.fit` on one device, and on two: all that a part of a batch could get wrong.
+
+    A loss that is a mean over tokens, of which the halves have different numbers; BatchNorm; a clipped gradient; a
+    table, whose gradient is sparse; a state that goes on from batch to batch.
+    """
+    import json
+    import tempfile
+    from pathlib import Path
+
+    import keras
+    from keras import layers
+
+    from shared.layers.weight_drop_lstm import WeightDropLSTM
+    from shared.training import devices, fit_loop
+    from shared.training.losses import smoothed_cross_entropy
+    from shared.training.optimizers import adamw
+
+    tokens = np.random.default_rng(0).integers(1, 7, (12, 8, 5)).astype("int32")
+    tokens[:, :4, 2:] = 0  # the first half of each batch is mostly padding
+
+    def batches(epoch: int):
+        while True:
+            yield from ((each, each) for each in tokens)
+
+    def after(replicas: int) -> dict:
+        with devices.setup(1, "float32", replicas=replicas) as device, tempfile.TemporaryDirectory() as folder:
+            ids = keras.Input((5,), batch_size=device.rows(8), dtype="int32")
+            x = layers.BatchNormalization(momentum=0.5)(layers.Embedding(7, 6)(ids))
+            x = layers.Dense(7)(WeightDropLSTM(4, return_sequences=True, stateful=True)(x))
+            network = build(keras.Model(ids, x))
+            network.compile(adamw(24, 0.02, weight_decay=0.1, clip=0.1), smoothed_cross_entropy(0.1))
+            weights: list[float] = []
+            validate = lambda: float(np.sum([np.sum(w) for w in network.get_weights()[:-2]]))  # noqa: E731
+            fit_loop.fit(network, batches, validate, lambda *_: None, Path(folder), epochs=2, steps=12)
+            weights = [float(n) for w in network.weights if "rnn_state" not in w.path for n in np.ravel(w.numpy())]
+            lines = (Path(folder) / "metrics.jsonl").read_text().splitlines()
+            norm = network.layers[2].synchronized
+            return {"losses": [json.loads(line)["loss"] for line in lines], "weights": weights, "flag": norm}
+
+    return {"one": after(1), "two": after(2)}
+
+
+@scenario
 def gradient_of_input() -> dict:
     """Against central differences, eager and compiled; and a gradient penalty, which is second order."""
     import keras

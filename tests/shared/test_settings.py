@@ -181,15 +181,14 @@ def test_quick_in_a_notebook():
     assert replace(Learn(quick=True, steps=5), game="pong") == Learn(quick=True, steps=5, game="pong")
 
 
-def test_replicas_are_refused_where_a_training_has_none():
-    with pytest.raises(UserError, match=r"^--replicas is 2, and this training uses one device"):
-        Learn(replicas=2)
-
+def test_a_batch_splits_over_the_replicas():
     @dataclass
-    class Shared(Learn):
-        HAS_REPLICAS: ClassVar = True
+    class Batched(Learn):
+        batch: int = 6
 
-    assert Shared(replicas=2).replicas == 2
+    assert Batched(replicas=3).replicas == 3
+    with pytest.raises(UserError, match=r"^--batch 6 must be a multiple of --replicas, 4\."):
+        Batched(replicas=4)
 
 
 # -------------------------------------------------------------------------------------------------------------- Files

@@ -21,15 +21,15 @@ def network_of(model: str, batch: int = BATCH) -> Classifier:
 
 
 def asked_about(
-    classifier: Classifier, photo: np.ndarray, why: str | None, against: str | None, layer: str | None
+    classifier: Classifier, asked: Asked, photo: np.ndarray, why: str | None, against: str | None
 ) -> tuple[Asked, str]:
-    """The network with a question about a photo, and the question in words; by default about its answer."""
+    """A question about a photo to the classifier's network, `asked`, and it in words; by default about its answer."""
     logits = classifier.attacker.logits(photo[None])[0]
     first = int(logits.argmax()) if why is None else classifier.class_named(why)
     other = None if against is None else classifier.class_named(against)
     if first == other:
         raise UserError("--why and --against are the same class: name two.")
-    asked = Asked(classifier.network, first, other, layer, BATCH)
-    share = asked.answers(photo[None])[0]
+    question = asked.about(first, other)
+    share = question.answers(photo[None])[0]
     rival = "" if other is None else f", and not {classifier.labels[other]}"
-    return asked, f"Why {classifier.labels[first]}{rival}? ({share:.1%})"
+    return question, f"Why {classifier.labels[first]}{rival}? ({share:.1%})"

@@ -7,11 +7,13 @@ import numpy as np
 
 from apps import explain as app
 from apps.parts.explain import agents, sheets
-from apps.parts.explain.asked import asked_about, network_of
+from apps.parts.explain.asked import BATCH, asked_about, network_of
+from apps.parts.explain.questions import Asked
 from apps.parts.explain.scores import curves
 from shared import saved_models, tabs
 from shared.atari.agents import load_policy
 from shared.atari.recording import record_game
+from shared.classifiers.classifier import Classifier
 from shared.data.images import crop_square
 from shared.errors import UserError, in_range
 
@@ -22,7 +24,7 @@ SECONDS = 8  # of the agent's film
 
 def show() -> None:
     """Lay out the tab."""
-    classifier_of = tabs.load_once(app.CLASSIFIER, lambda: network_of(app.CLASSIFIER))
+    network = tabs.load_once(app.CLASSIFIER, loaded)  # what is compiled stays so
     with gr.Row():
         with gr.Column():
             photo, sample = tabs.photo_input("coffee")
@@ -39,7 +41,8 @@ def show() -> None:
     def explain(path, why, against, method):
         if method not in app.METHODS:
             raise UserError(f"there is no method {method!r:.60}: choose one.")
-        return explained(classifier_of(), path, why, against, method)
+        classifier, asked = network()
+        return explained(classifier, asked, path, why, against, method)
 
     given = [photo, why, against, method]
     triggers = [start.click, photo.upload, why.submit, against.submit, method.input]
@@ -69,14 +72,20 @@ def show_agent() -> None:
         return str(path)
 
 
+def loaded() -> tuple[Classifier, Asked]:
+    """The classifier, and its network as one that is asked."""
+    classifier = network_of(app.CLASSIFIER)
+    return classifier, Asked(classifier.network, 0, batch=BATCH)
+
+
 def explained(
-    classifier, path: str | None, why: str | None, against: str | None, method: str
+    classifier: Classifier, network: Asked, path: str | None, why: str | None, against: str | None, method: str
 ) -> tuple[np.ndarray, str]:
     """The map over the photo, uint8 (480, 480, 3), and a sentence."""
     photo, _ = tabs.read_photo(path)
     seen = crop_square(photo, classifier.size)
     first, other = (tabs.checked_text(name, LONGEST).strip() or None for name in (why, against))
-    asked, question = asked_about(classifier, seen, first, other, None)
+    asked, question = asked_about(classifier, network, seen, first, other)
     pixels = seen.astype(np.float32)
     importance = app.METHODS[method](asked, pixels)
     deletion, insertion = curves(asked.answers, pixels, importance).areas

@@ -184,3 +184,10 @@ def test_the_running_loss_is_logged_every_few_batches(tmp_path, monkeypatch):
     logged = records(tmp_path, "loss")
     assert [step for step, _ in logged] == [2, 4, 4, 6, 8, 8]
     assert all(loss > 0 for _, loss in logged)
+
+
+def test_two_replicas_learn_what_one_device_learns(here):
+    one, two = (here("fit_on_two_replicas")[name] for name in ("one", "two"))
+    np.testing.assert_allclose(two["losses"], one["losses"], rtol=1e-4)
+    np.testing.assert_allclose(two["weights"], one["weights"], rtol=1e-3, atol=1e-4)
+    assert not two["flag"], "such a network could not be opened on JAX"
