@@ -23,6 +23,7 @@ from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
+from apps.parts.gallery import start
 from apps.parts.gallery.page import opened, wait
 from shared import cli
 from shared.errors import UserError
@@ -53,26 +54,32 @@ class Serve(Settings):
 # ------------------------------------------------------------------------------------------------------ The page
 
 
-def tabs() -> list[tuple[ModuleType, ModuleType]]:
-    """Each app that has a tab, and the tab, in the order of the tabs' POSITION."""
+def tabs() -> dict[str, tuple[ModuleType, ModuleType]]:
+    """Each app that has a tab, and the tab, by the app's name, in the order of the tabs' POSITION."""
     names = sorted(path.parent.name for path in PARTS.glob("*/tab.py"))
-    found = [(import_module(f"apps.{name}"), import_module(f"apps.parts.{name}.tab")) for name in names]
-    return sorted(found, key=lambda pair: pair[1].POSITION)
+    found = {name: (import_module(f"apps.{name}"), import_module(f"apps.parts.{name}.tab")) for name in names}
+    return dict(sorted(found.items(), key=lambda item: item[1][1].POSITION))
 
 
 def build() -> Any:
     """The page with all its tabs: Gradio's Blocks. A tab without a model holds the app's sentence about that."""
     import gradio as gr
 
+    found = tabs()
     with gr.Blocks(title="Keras Arcade", analytics_enabled=False) as blocks:
         gr.Markdown("# Keras Arcade\nFamous results of deep learning, computed on one computer.", elem_id="banner")
-        for app, tab in tabs():
-            with gr.Tab(tab.TITLE):
-                gr.Markdown((app.__doc__ or "").splitlines()[0])
-                try:
-                    tab.show()
-                except UserError as error:
-                    gr.Markdown(f"{error}")
+        with gr.Tabs() as all_tabs:
+            with gr.Tab(start.TITLE, id=start.NAME) as first:
+                gr.HTML(start.cards(found))
+            items = {start.NAME: first}
+            for name, (app, tab) in found.items():
+                with gr.Tab(tab.TITLE, id=name) as items[name]:
+                    gr.Markdown((app.__doc__ or "").splitlines()[0])
+                    try:
+                        tab.show()
+                    except UserError as error:
+                        gr.Markdown(f"{error}")
+        start.follow_links(blocks, all_tabs, items)
     return blocks
 
 

@@ -29,10 +29,6 @@ class Prefetched(Generic[T]):
     def __next__(self) -> T:
         return next(self._items)
 
-    def close(self) -> None:
-        """Make no more of them."""
-        self._items.close()  # type: ignore[attr-defined]  # a generator's
-
     def _made(self, source: Iterator[T]) -> Iterator[T]:
         end, is_first = object(), True
         with ThreadPoolExecutor(max_workers=1) as thread:

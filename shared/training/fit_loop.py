@@ -51,23 +51,15 @@ def fit(
         SystemExit: with 130, when Ctrl-C or SIGTERM asked to stop. An epoch that it cuts short is trained again.
         TrainingDiverged: a loss is NaN or infinite.
     """
-    from shared.training.steps import replicas
-
     if not network.optimizer.built:
         network.optimizer.build(network.trainable_variables)
     average = averaged(network, network.optimizer)
     checkpoints = Checkpoints(folder / "checkpoints", {"model": network, "optimizer": network.optimizer})
     best = BestKeeper(checkpoints, average(validate), average(save_best), metric, resume)
     first = best.resumed_step or 0
-    course = {"steps_per_epoch": steps, "epochs": epochs, "initial_epoch": first, "shuffle": False, "verbose": 0}
     made = prefetch(batches(first))
     with interruptible() as stop, RunLog(folder, epochs * steps, "batches", first * steps if resume else None) as log:
-        callback = _callback(best, log, stop, steps)
-        if replicas() > 1:
-            _fit_split(network, made, callback, range(first, epochs), steps)
-        else:
-            network.fit(iter(made), callbacks=[callback], **course)
-        made.close()
+        _learn(network, iter(made), _callback(best, log, stop, steps), range(first, epochs), steps)
         say(f"It waited for batches in {made.waited_s / max(log.time_s, 1e-9):.0%} of the time.")
     log.plot(*([("loss", metric)] if best.lower_is_better else ["loss", metric]))
     return best.value
@@ -96,7 +88,17 @@ def _callback(best: BestKeeper, log: RunLog, stop: Interruption, steps: int) -> 
     return Epochs()
 
 
-def _fit_split(network: keras.Model, batches: Iterator[tuple], callback: Any, epochs: range, steps: int) -> None:
+def _learn(network: keras.Model, batches: Iterator[tuple], callback: Any, epochs: range, steps: int) -> None:
+    """`model.fit`, or, for several replicas, what `_learn_split` does."""
+    from shared.training.steps import replicas
+
+    if replicas() > 1:
+        return _learn_split(network, batches, callback, epochs, steps)
+    course = {"epochs": epochs.stop, "initial_epoch": epochs.start, "steps_per_epoch": steps}
+    network.fit(batches, callbacks=[callback], shuffle=False, verbose=0, **course)
+
+
+def _learn_split(network: keras.Model, batches: Iterator[tuple], callback: Any, epochs: range, steps: int) -> None:
     """`model.fit` for several replicas, by a compiled step.
 
     Keras' own logs the first replica's loss alone, and does not run over several TensorFlow processes.

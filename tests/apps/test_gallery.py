@@ -34,6 +34,7 @@ from apps import (
 )
 from apps import gallery as app
 from apps.parts.digits import pens
+from apps.parts.gallery import start
 from apps.parts.gallery.page import opened
 from apps.parts.silent_film.sounds import LENGTH, Book, _bands
 from apps.parts.translator.subwords import Subwords
@@ -297,12 +298,11 @@ def texts(kind: str, blocks) -> list[str]:
 def test_a_tab_without_its_model_says_what_the_app_says(tmp_path, monkeypatch):
     monkeypatch.setattr(saved_models, "MODELS", tmp_path)
     blocks = app.build()
-    titles = [tab.TITLE for _, tab in app.tabs()]
-    assert texts("tabitem", blocks) == titles
-    assert titles[0] == "Play", "the game comes first"
+    titles = [tab.TITLE for _, tab in app.tabs().values()]
+    assert texts("tabitem", blocks) == [start.TITLE, *titles]
     assert len(set(titles)) == len(titles) == len([*ROOT.glob("apps/parts/*/tab.py")])
     said = texts("markdown", blocks)
-    live = [page for page, _ in app.tabs() if not toy_of(page.__name__.split(".")[-1]).needs_model]
+    live = [page for page, _ in app.tabs().values() if not toy_of(page.__name__.split(".")[-1]).needs_model]
     assert sum("`python apps/" in text for text in said) == len(titles) - len(live)
     assert any("train one with `python apps/gan_faces.py train`" in text for text in said)
     asked = {fn.api_name for fn in blocks.fns.values() if fn.api_visibility == "public"}
@@ -318,7 +318,7 @@ def test_a_new_app_needs_no_line_in_the_gallery(tmp_path, monkeypatch):
     monkeypatch.setattr(apps, "__path__", [str(tmp_path)])
     monkeypatch.setattr(apps.parts, "__path__", [str(tmp_path / "parts")])
     blocks = app.build()
-    assert texts("tabitem", blocks) == ["Wait"]
+    assert texts("tabitem", blocks) == [start.TITLE, "Wait"]
     assert texts("markdown", blocks)[1:] == ["A toy: it waits.", "Still waiting."]
 
 
@@ -578,3 +578,18 @@ def test_ctrl_c_closes_the_page_and_leaves_nothing(tmp_path, ending):
     assert process.wait(20) == (0 if ending == signal.SIGINT else cli.TERMINATED), process.stderr.read()
     assert "Traceback" not in process.stderr.read()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_opening_page_has_a_card_for_each_app_and_nothing_of_others():
+    found = start.cards(app.tabs())
+    links = re.findall(r'href="#(\w+)"', found)
+    assert sorted(links) == sorted(app.tabs())
+    assert found.count('src="data:image/webp;base64,') == len(links), "a picture each"
+    assert len(found) < 400_000
+    assert "http" not in found
+
+
+def test_every_tab_has_a_group_and_a_picture():
+    for _, tab in app.tabs().values():
+        assert tab.GROUP in start.GROUPS
+        assert (ROOT / tab.PICTURE).is_file()

@@ -53,7 +53,7 @@ def page(browser, address):
     page.on("request", lambda request: asked.append(request.url))
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.goto(address)
-    page.get_by_role("tab", name="Play").wait_for()
+    page.locator(".cards a").first.wait_for()
     yield page
     page.close()
     strangers = [url for url in asked if not url.startswith((address, "data:", "blob:"))]
@@ -62,8 +62,13 @@ def page(browser, address):
 
 
 def open_tab(page, title: str):
-    page.get_by_role("tab", name=title, exact=True).click()
-    return page.get_by_role("tabpanel").filter(visible=True).first
+    """As a visitor does: by its card on the opening page."""
+    about = page.locator(".cards a").filter(has=page.get_by_text(title, exact=True))
+    sentence = about.locator("span").inner_text()
+    about.click()
+    panel = page.get_by_role("tabpanel").filter(visible=True).first
+    panel.get_by_text(sentence).first.wait_for()
+    return panel
 
 
 def picture_in(panel, label: str):
@@ -80,9 +85,25 @@ def upload(panel, photo: Path) -> None:
     panel.locator("input[type=file]").first.set_input_files(str(photo))
 
 
-def test_all_tabs_are_there(page):
-    titles = page.get_by_role("tab").all_inner_texts()
-    assert [title.strip() for title in titles if title.strip()] == [tab.TITLE for _, tab in app.tabs()]
+@pytest.mark.parametrize("width", [1400, 390])
+def test_a_card_for_every_app_at_any_width(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    titles = page.locator(".cards strong").all_inner_texts()
+    assert sorted(titles) == sorted(tab.TITLE for _, tab in app.tabs().values())
+    for card in page.locator(".cards a").all():
+        box = card.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= width
+    assert page.locator(".cards img").evaluate_all("images => images.every(image => image.naturalWidth > 0)")
+
+
+def test_a_link_opens_a_tab_and_a_tab_changes_the_link(page, address):
+    page.goto(f"{address}#translator")
+    page.get_by_text("English into German and French").filter(visible=True).first.wait_for()
+    page.get_by_role("tab", name="Play", exact=True).click()
+    page.wait_for_function("location.hash === '#dqn_breakout'")
+    page.goto(f"{address}#no_such_tab")
+    page.locator(".cards a").first.wait_for(state="attached")
 
 
 def test_atari(page):

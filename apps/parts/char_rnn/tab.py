@@ -9,6 +9,7 @@ from shared import tabs
 from shared.errors import in_range
 
 TITLE, POSITION = "Write", 20
+GROUP, PICTURE = "Write", "docs/char_rnn.webp"
 
 
 def load() -> tuple:

@@ -12,6 +12,7 @@ from apps.parts.colorizer.guided_filter import Hint
 from shared import tabs
 
 TITLE, POSITION = "Colour", 50
+GROUP, PICTURE = "Make", "saved_models/colorizer/sheet.webp"
 
 
 def show() -> None:

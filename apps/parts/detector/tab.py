@@ -12,6 +12,7 @@ from shared import tabs
 from shared.errors import in_range
 
 TITLE, POSITION = "Detect", 35
+GROUP, PICTURE = "See", "docs/detector.webp"
 
 
 def show() -> None:

@@ -14,6 +14,7 @@ from shared.drawing.pictures import save_image
 from shared.errors import UserError
 
 TITLE, POSITION = "Digits", 28
+GROUP, PICTURE = "See", "docs/digits.webp"
 PAD = 280  # pixels
 
 

@@ -11,6 +11,7 @@ from shared.atari.recording import record_game
 from shared.errors import in_range
 
 TITLE, POSITION = "Play", 10
+GROUP, PICTURE = "Play", "saved_models/dqn_breakout/film.webp"
 
 
 def load(game: str = "breakout") -> Policy:

@@ -18,6 +18,7 @@ from shared.data.images import crop_square
 from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Explain", 45
+GROUP, PICTURE = "Doubt", "docs/explain.webp"
 LONGEST = 60  # characters of a class's name
 SECONDS = 8  # of the agent's film
 

@@ -10,6 +10,7 @@ from shared.classifiers.classifier import find_classifier
 from shared.data.images import crop_square
 
 TITLE, POSITION = "Fool", 40
+GROUP, PICTURE = "Doubt", "saved_models/photo_classifier/fgsm.webp"
 
 
 def show() -> None:

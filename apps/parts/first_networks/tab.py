@@ -11,6 +11,7 @@ from shared import tabs
 from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Learn", 80
+GROUP, PICTURE = "Learn", "docs/first_networks.webp"
 PICTURES = 25  # of a training
 SETS = ["spirals", "earthquakes", "gates", "surface", "rosenbrock", "points that I click", "a file of mine"]
 

@@ -19,6 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from apps.parts.gallery import start
 from shared.console import loading
 from shared.errors import UserError
 
@@ -91,7 +92,7 @@ def _launch(blocks: Any, **where: Any) -> None:
         blocks.launch(
             **where,
             theme=gr.themes.Default(**fonts).set(body_background_fill="*neutral_50"),
-            css=STYLE,
+            css=STYLE + start.STYLE,
             max_file_size=MAX_UPLOAD,
             app_kwargs={"middleware": [limited_requests()]},
             # its own folder: or uploads named .cat.jpg would be refused where that is in the working directory

@@ -21,6 +21,7 @@ from shared.data.images import resize
 from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Generate faces", 70
+GROUP, PICTURE = "Make", "saved_models/gan_faces/unselected.webp"
 FACES, COLUMNS, ENLARGED = 64, 8, 2  # on the sheet
 
 

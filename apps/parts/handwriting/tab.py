@@ -9,6 +9,7 @@ from shared import tabs
 from shared.errors import in_range
 
 TITLE, POSITION = "Handwriting", 25
+GROUP, PICTURE = "Write", "docs/handwriting.webp"
 LONGEST = 120  # characters, in four lines
 
 

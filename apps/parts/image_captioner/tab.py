@@ -8,6 +8,7 @@ from shared import tabs
 from shared.decoding.captioner import load_captioner
 
 TITLE, POSITION = "Describe", 60
+GROUP, PICTURE = "Write", "saved_models/image_captioner/captions.webp"
 
 
 def show() -> None:

@@ -7,6 +7,7 @@ from shared import tabs
 from shared.classifiers.classifier import find_classifier
 
 TITLE, POSITION = "Recognise", 30
+GROUP, PICTURE = "See", "saved_models/photo_classifier/photos.webp"
 
 
 def show() -> None:

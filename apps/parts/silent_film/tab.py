@@ -10,6 +10,7 @@ from shared.data.video import has_video
 from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Sound", 65
+GROUP, PICTURE = "Play", "docs/silent_film.webp"
 LONGEST = 20  # seconds
 EARS: dict[str, output.Ears] = {
     "imagined by the network": "predicted",

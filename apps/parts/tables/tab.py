@@ -14,6 +14,7 @@ from shared.data.tables import read_table
 from shared.training import devices
 
 TITLE, POSITION = "Tables", 90
+GROUP, PICTURE = "Learn", "docs/tables.webp"
 
 
 def show() -> None:

@@ -10,6 +10,7 @@ from shared import tabs
 from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Translate", 65
+GROUP, PICTURE = "Write", "docs/translator.webp"
 LONGEST = 2000  # characters
 
 
