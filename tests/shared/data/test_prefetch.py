@@ -49,5 +49,5 @@ def test_a_reader_who_leaves_early_leaves_no_thread_behind():
     before = threading.active_count()
     made = prefetch(iter(range(100)))
     next(made)
-    made.close()
+    del made
     assert threading.active_count() == before
