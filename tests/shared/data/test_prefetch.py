@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -51,3 +52,14 @@ def test_a_reader_who_leaves_early_leaves_no_thread_behind():
     next(made)
     del made
     assert threading.active_count() == before
+
+
+def test_waiting_is_counted_and_the_first_item_is_not():
+    def slow():
+        for n in range(3):
+            time.sleep(0.1)
+            yield n
+
+    made = prefetch(slow())
+    assert list(made) == [0, 1, 2]
+    assert 0.15 < made.waited_s < 2
