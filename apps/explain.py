@@ -214,6 +214,8 @@ def evaluate(config: Evaluate) -> None:
         raise UserError(f"there is no method {min(unknown)}: there are {', '.join(METHODS)}.")
     methods = {name: METHODS[name] for name in config.methods or METHODS}
     classifier = network_of(config.model)
+    if config.boxes:
+        measures.check_classes(classifier)
     asked = Asked(classifier.network, 0)
     print_each(measures.deletion_lines(classifier, asked, methods, config.data, config.photos))
     print_each(measures.completeness_lines(classifier, asked, attributions, config.data, config.checked))

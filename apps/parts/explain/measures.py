@@ -61,10 +61,14 @@ def completeness_lines(
     yield f"integrated gradients sum up to the difference of scores within 1 % with {counts} of {len(needed)} photos"
 
 
-def pointing_lines(classifier: Classifier, asked: Asked, methods: Methods, folder: Path) -> Iterator[str]:
-    """The pointing game: how often a map's highest place is on the thing; beside the centre of the photo."""
+def check_classes(classifier: Classifier) -> None:
+    """UserError unless the names of things in boxes are among its classes."""
     if len(classifier.labels) != IMAGENET_CLASSES:
         raise UserError(f"--boxes needs ImageNet's {IMAGENET_CLASSES:,} classes, and {classifier.name} has others.")
+
+
+def pointing_lines(classifier: Classifier, asked: Asked, methods: Methods, folder: Path) -> Iterator[str]:
+    """The pointing game: how often a map's highest place is on the thing; beside the centre of the photo."""
     hits: dict[str, list[bool]] = {name: [] for name in ("centre", *methods)}
     hard, seen = [], []
     for found in pointed_photos(folder, classifier.size):
