@@ -5,10 +5,13 @@ It needs Playwright for Python and a Chromium of the system's own, which are not
     .venv/bin/pip install playwright -c constraints.txt
     sudo apt-get install chromium      (Debian; on Ubuntu, Fedora or macOS any Chrome or Chromium does)
     .venv/bin/python -m pytest tests/apps/test_gallery_browser.py
+
+    npm install axe-core               (then AXE_CORE=node_modules/axe-core/axe.min.js for one test more)
 """
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
@@ -16,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from apps import gallery as app
+from apps.parts.gallery import start
 from apps.parts.gallery.page import opened
 from shared.data.images import sample_photos
 
@@ -104,6 +108,38 @@ def test_a_link_opens_a_tab_and_a_tab_changes_the_link(page, address):
     page.wait_for_function("location.hash === '#dqn_breakout'")
     page.goto(f"{address}#no_such_tab")
     page.locator(".cards a").first.wait_for(state="attached")
+
+
+AXE = os.environ.get("AXE_CORE", "")  # npm install axe-core; AXE_CORE=node_modules/axe-core/axe.min.js
+GRADIOS_OWN = {
+    "aria-prohibited-attr",
+    "label-content-name-mismatch",
+}  # a name for an empty box; a drop zone's two names
+
+
+@pytest.mark.skipif(not AXE, reason="AXE_CORE names no file: axe-core checks what people with handicaps meet")
+def test_nobody_is_kept_out(page):
+    found = []
+    for name in [start.NAME, *app.tabs()]:
+        page.evaluate(f"location.hash = '{name}'")
+        page.wait_for_timeout(1200)
+        page.evaluate(Path(AXE).read_text(encoding="utf-8"))
+        wrong = page.evaluate("async () => (await axe.run({exclude: [['.plot-container']]})).violations")
+        found += [
+            (name, each["id"], each["nodes"][0]["html"][:200])
+            for each in wrong
+            if each["impact"] in ("critical", "serious") and each["id"] not in GRADIOS_OWN
+        ]
+    assert found == []
+
+
+@pytest.mark.parametrize("width", [1400, 390])
+def test_no_tab_is_wider_than_the_screen(page, width):
+    page.set_viewport_size({"width": width, "height": 900})
+    for name in app.tabs():
+        page.evaluate(f"location.hash = '{name}'")
+        page.wait_for_timeout(300)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, name
 
 
 def test_atari(page):

@@ -88,10 +88,16 @@ def _launch(blocks: Any, **where: Any) -> None:
     import gradio as gr
 
     fonts: dict[str, Any] = {"font": ("system-ui", "sans-serif"), "font_mono": ("ui-monospace", "monospace")}
+    colours = {  # Gradio's own orange and grey are too pale to read (WCAG 2.2, 1.4.3)
+        "body_background_fill": "*neutral_50",
+        "body_text_color_subdued": "*neutral_600",
+        "button_primary_background_fill": "#a84300",
+        "button_primary_background_fill_hover": "#8a3700",
+    }
     try:
         blocks.launch(
             **where,
-            theme=gr.themes.Default(**fonts).set(body_background_fill="*neutral_50"),
+            theme=gr.themes.Default(**fonts).set(**colours),
             css=STYLE + start.STYLE,
             max_file_size=MAX_UPLOAD,
             app_kwargs={"middleware": [limited_requests()]},

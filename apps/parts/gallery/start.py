@@ -32,13 +32,19 @@ STYLE = """
 .cards strong, .cards span { display: block; padding: 8px 12px 0 }
 .cards span { padding: 2px 12px 12px; font-size: 0.92em }
 #goto { display: none }
+.min_value, .max_value, .or { color: var(--body-text-color) !important }
 """
-# What the address says after #, at the start and whenever it changes; a link on the page changes it.
+# What the address says after #, at the start and whenever it changes; a link on the page changes it. Gradio's samples
+# have no name that a screen reader could say.
 HASH = "() => [window.location.hash.slice(1)]"
 LISTEN = """() => {
   if (!window.arcade) {
     window.arcade = true;
     window.addEventListener("hashchange", () => document.getElementById("goto").click());
+    const name = () => document.querySelectorAll("button.gallery-item:not([aria-label]):has(img)").forEach(
+      (button, n) => button.setAttribute("aria-label", "Sample photo " + (n + 1)));
+    new MutationObserver(name).observe(document.body, {childList: true, subtree: true});
+    name();
   }
   return [window.location.hash.slice(1)];
 }"""
