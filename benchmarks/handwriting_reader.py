@@ -61,7 +61,7 @@ class Read(Settings):
 
 
 def reader_network(symbols: int, units: int) -> Any:
-    """Steps float32 (batch, time, 4): dx, dy, whether a stroke ends, 1 -> logits (batch, time / 2, symbols); 0: blank."""
+    """Steps float32 (batch, time, 4): dx, dy, stroke ends, 1 -> logits (batch, time / 2, symbols), 0 is blank."""
     import keras
     from keras import layers
 
