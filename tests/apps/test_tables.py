@@ -166,10 +166,9 @@ def test_all_folds_at_once_are_each_fold_alone():
     config = app.Diagnose(weight_decay=0.01)
     together = app.draw_weights(4, [x.shape[2], 5, 2], 1)
     alone = [type(w)(np.asarray(w)[2:3], dtype="float32") for w in together]
-    order = np.arange(75).reshape(1, 75)
     for weights, part in ((together, slice(None)), (alone, slice(2, 3))):
         update, _ = app.compiled_update(weights, config)
-        batch = x[part][None][:, :, order[0]], wanted[part][None][:, :, order[0]]
+        batch = [array[part].transpose(1, 0, 2)[:, None] for array in (x, wanted)]  # (rows, 1, copies, ...)
         for _ in range(3):
             update(*map(comparison.tensor, batch))
     for several, one in zip(together, alone, strict=True):
