@@ -48,7 +48,7 @@ class Read(Settings):
     """The network that writes; by default the one in saved_models/."""
     words: Annotated[int, Range(1, 100_000)] = 1000
     """How many words of the test writers to read."""
-    bias: tuple[float, ...] = (0.0, 1.0, 2.0)
+    bias: Annotated[tuple[float, ...], Range(0, 10)] = (0.0, 1.0, 2.0)
     """Neatnesses of ours."""
     epochs: Annotated[int, Range(1, 1000)] = 12
     """Passes over the training writers' words."""

@@ -37,7 +37,7 @@ def shrink(patch: pytest.MonkeyPatch) -> None:
 
 TOY = Toy(
     data=squares,
-    train="--batch 4 --epochs 2 --learning-rate 0.003",
+    train="--batch 3 --epochs 2 --learning-rate 0.003",
     demo="--min-score 0",
     output="boxes.png",
     shrink=shrink,
