@@ -22,6 +22,7 @@ from typing import Any, NoReturn
 from shared.console import say
 from shared.errors import REASONS, UserError, sentence_of
 from shared.settings import flag
+from shared.training import processes
 
 Command = Callable[[Any], None]  # takes one dataclass, named in its annotation
 
@@ -53,7 +54,7 @@ def run(doc: str | None, demo: Command, verbs: Mapping[str, Command], argv: Sequ
     near = difflib.get_close_matches(words[0], list(verbs), 1, 0.7) if words and words[0] not in verbs else []
     if code == WRONG_INPUT and near:
         say(f"Did you mean `{prog} {near[0]}`?")
-    sys.exit(code)
+    processes.leave(code)
 
 
 def _dispatch(doc: str | None, demo: Command, verbs: Mapping[str, Command], words: list[str], prog: str) -> int:

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import NoReturn
 
+from shared.training import processes
+
 
 class Interruption:
     """What `interruptible` yields: whether somebody wants the training to stop, and the way out."""
@@ -21,7 +23,7 @@ class Interruption:
         words = [word for word in sys.argv if word != "--resume"]
         command = shlex.join(["python", *words, "--resume"])
         print(f"Stopped. To go on from the last checkpoint:\n  {command}", file=sys.stderr)
-        raise SystemExit(130)
+        processes.leave(130)
 
 
 @contextmanager
@@ -33,6 +35,8 @@ def interruptible() -> Iterator[Interruption]:
         return
 
     def on_signal(number: int, frame: object) -> None:
+        if processes.here()[0] > 0:
+            return  # the first of several saves and leaves, and ends the others
         if interruption.stop_requested:
             raise KeyboardInterrupt
         interruption.stop_requested = True

@@ -4,8 +4,7 @@
     python -m shared.training.launch --processes 2 --process 1 --address 10.0.0.1:9000 apps/digits.py train ...
 
 The first form starts all of them here, on the loopback address; the second starts one of them, on its own host: give
-each host its number from 0, and all of them the first one's address. With JAX every app trains so; with TensorFlow
-those whose page has a compiled step of its own.
+each host its number from 0, and all of them the first one's address; for TensorFlow, all addresses, with commas.
 
 A process whose companion died waits for it, and cannot speak. So this program ends the others at once, says which one
 it was, and how to go on. On several hosts a survivor learns of it from JAX, which gives up after some 100 seconds.

@@ -14,6 +14,7 @@ import pytest
 
 from shared.errors import UserError
 from shared.training import launch, processes
+from shared.training.interrupt import interruptible
 
 ROOT = Path(__file__).parents[3]
 
@@ -99,6 +100,15 @@ def test_when_one_ends_all_end(monkeypatch, capfd, ends, code, says):
     assert launch.watch(started) == code
     assert started[0].returncode == -signal.SIGKILL
     assert capfd.readouterr().err.strip() == says
+
+
+def test_only_the_first_process_heeds_an_interruption(monkeypatch):
+    monkeypatch.setenv("KERAS_DISTRIBUTION_NUM_PROCESSES", "2")
+    for number in ("0", "1"):
+        monkeypatch.setenv("KERAS_DISTRIBUTION_PROCESS_ID", number)
+        with interruptible() as stop:
+            os.kill(os.getpid(), signal.SIGTERM)
+        assert stop.stop_requested == (number == "0")
 
 
 TRAINING = """
