@@ -23,9 +23,9 @@ from typing import Annotated, Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from apps.parts.gallery import start
+from apps.parts.gallery import chains, start
 from apps.parts.gallery.page import opened, wait
-from shared import cli
+from shared import VERSION, cli
 from shared.errors import UserError
 from shared.settings import Range, Settings
 
@@ -65,9 +65,13 @@ def build() -> Any:
     """The page with all its tabs: Gradio's Blocks. A tab without a model holds the app's sentence about that."""
     import gradio as gr
 
-    found = tabs()
+    found, ends = tabs(), {}
+    titles = {name: tab.TITLE for name, (_, tab) in found.items()}
     with gr.Blocks(title="Keras Arcade", analytics_enabled=False) as blocks:
-        gr.Markdown("# Keras Arcade\nFamous results of deep learning, computed on one computer.", elem_id="banner")
+        gr.Markdown(
+            f"# Keras Arcade\nFamous results of deep learning, computed on one computer. Version {VERSION}.",
+            elem_id="banner",
+        )
         with gr.Tabs() as all_tabs:
             with gr.Tab(start.TITLE, id=start.NAME) as first:
                 gr.HTML(start.cards(found))
@@ -76,9 +80,11 @@ def build() -> Any:
                 with gr.Tab(tab.TITLE, id=name) as items[name]:
                     gr.Markdown((app.__doc__ or "").splitlines()[0])
                     try:
-                        tab.show()
+                        ends[name] = tab.show()
                     except UserError as error:
                         gr.Markdown(f"{error}")
+        chains.join(all_tabs, items, titles, {name: end for name, end in ends.items() if end})
+        start.show_examples(items, found)
         start.follow_links(blocks, all_tabs, items)
     return blocks
 

@@ -16,9 +16,11 @@ import traceback
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
+from importlib import metadata
 from pathlib import Path
 from typing import Any, NoReturn
 
+from shared import VERSION
 from shared.console import say
 from shared.errors import REASONS, UserError, sentence_of
 from shared.settings import flag
@@ -26,6 +28,7 @@ from shared.training import processes
 
 Command = Callable[[Any], None]  # takes one dataclass, named in its annotation
 
+LIBRARIES = ("keras", "tensorflow", "jax")  # what `--version` names
 WRONG_INPUT = 2
 INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # what a shell reports after SIGINT, SIGPIPE and SIGTERM
 
@@ -35,6 +38,8 @@ INTERRUPTED, BROKEN_PIPE, TERMINATED = 130, 141, 143  # what a shell reports aft
 
 def run(doc: str | None, demo: Command, verbs: Mapping[str, Command], argv: Sequence[str] | None = None) -> NoReturn:
     """Run an app's command line and exit: `cli.run(__doc__, demo, {"train": train, "evaluate": evaluate})`.
+
+    `--version` alone is answered, too.
 
     A first word in `verbs` chooses that function; anything else is the demo's arguments. Each function takes one
     dataclass, found in its annotation: the fields are the flags, the string under a field is its help.
@@ -58,6 +63,9 @@ def run(doc: str | None, demo: Command, verbs: Mapping[str, Command], argv: Sequ
 
 
 def _dispatch(doc: str | None, demo: Command, verbs: Mapping[str, Command], words: list[str], prog: str) -> int:
+    if words == ["--version"]:
+        print(f"Keras Arcade {VERSION}, with {', '.join(map(_with_version, LIBRARIES))}")
+        return 0
     command, about = demo, _overview(doc, verbs, prog)
     if words and words[0] in verbs:
         verb, *words = words
@@ -68,6 +76,14 @@ def _dispatch(doc: str | None, demo: Command, verbs: Mapping[str, Command], word
         return int(answered.code or 0)
     command(config)
     return 0
+
+
+def _with_version(library: str) -> str:
+    """Its name and version, without importing it."""
+    try:
+        return f"{library} {metadata.version(library)}"
+    except metadata.PackageNotFoundError:
+        return f"no {library}"
 
 
 def _parse(command: Command, words: list[str], prog: str, about: str) -> Any:

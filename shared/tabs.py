@@ -9,11 +9,11 @@ import html
 import os
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -27,6 +27,43 @@ LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 """For an event of Gradio's: while an answer is being computed, the last of the new questions is kept."""
 HIDDEN: dict[str, Any] = {"api_visibility": "private", **LATEST}
 """For an event that programs cannot ask for by name."""
+
+
+# -------------------------------------------------------------------------------------------------- From tab to tab
+
+Said = Callable[[Any], Any]
+"""What another tab gets, of what a component holds; UserError if there is nothing yet."""
+
+
+class Ends(NamedTuple):
+    """Where a tab joins others, which may put something into it, or go on with what it has.
+
+    A tab's `show()` returns it; apps/parts/gallery/chains.py makes the buttons. Things are "photo" or "text".
+    """
+
+    takes: str
+    place: Any
+    """The component that it comes into."""
+    ask: Callable[..., Any]
+    """What is asked then."""
+    given: Sequence[Any]
+    """The components that hold the inputs of `ask`."""
+    shown: Sequence[Any]
+    """Those for its outputs."""
+    gives: Mapping[str, tuple[Any, Said]]
+    """For each kind of thing: the component that holds one."""
+
+
+def photo_ends(photo: Any, ask: Callable[..., Any], given: Sequence[Any], shown: Sequence[Any]) -> Ends:
+    """The ends of a tab about a photo: `photo` is the component with its path, which others may go on with."""
+    return Ends("photo", photo, ask, given, shown, {"photo": (photo, there)})
+
+
+def there(value: Any) -> Any:
+    """The value; UserError if it is empty."""
+    if not value:
+        raise UserError("there is nothing yet to go on with.")
+    return value
 
 
 # ------------------------------------------------------------------------------------------------ Models and errors

@@ -219,6 +219,23 @@ def test_colours_keep_the_lightness_and_obey(ask, photo):
     assert told[380:388, 636:644, 2].mean() > after[380:388, 636:644, 2].mean() + 5, "pixels of the file, not of ours"
 
 
+def test_a_tab_goes_on_with_the_photo_or_the_words_of_another(gallery):
+    from apps.parts.handwriting import tab as handwriting_tab
+    from apps.parts.image_captioner.tab import as_sentence
+    from apps.parts.translator.tab import first_translation
+
+    buttons = [each.value for each in gallery[0].blocks.values() if type(each).__name__ == "Button"]
+    photos = ("Recognise", "Detect", "Fool", "Explain", "Colour", "Describe")
+    assert {title: buttons.count(title) for title in photos} == dict.fromkeys(photos, len(photos) - 1)
+    assert buttons.count("Translate") == 3, "two tabs with words go there, and its own button"
+    assert buttons.count(handwriting_tab.TITLE) == 2
+    assert as_sentence("a dog (a black one) runs (34%)") == "A dog (a black one) runs."
+    assert first_translation("  de  Ein Hund rennt.  (45%, unsure)\n  fr  Un chien.  (9%)") == "Ein Hund rennt."
+    for nothing in (as_sentence, first_translation):
+        with pytest.raises(UserError, match="nothing yet"):
+            nothing("")
+
+
 def test_a_photo_is_described_and_where_it_looked(ask, photo):
     sentence, looked = ask("describe", photo)
     assert re.fullmatch(r"[a-h ]* \(\d+%\)", sentence)

@@ -102,7 +102,8 @@ def test_a_card_for_every_app_at_any_width(page, width):
 
 
 def test_a_link_opens_a_tab_and_a_tab_changes_the_link(page, address):
-    page.goto(f"{address}#translator")
+    page.goto("about:blank")
+    page.goto(f"{address}#translator")  # as somebody who was sent the link
     page.get_by_text("English into German and French").filter(visible=True).first.wait_for()
     page.get_by_role("tab", name="Play", exact=True).click()
     page.wait_for_function("location.hash === '#dqn_breakout'")
@@ -212,6 +213,35 @@ def test_a_photo_is_described(page):
     panel.get_by_role("button", name="Describe it").click()
     picture_in(panel, "Where it looked")
     assert re.fullmatch(r"[a-z ]+ \(\d+%\)", panel.get_by_label("The sentence").input_value())
+
+
+def test_a_photo_is_described_and_its_sentence_translated_and_written_by_hand(page):
+    panel = open_tab(page, "Describe")
+    chain = page.locator(".chain").filter(visible=True)
+    chain.get_by_role("button", name="Translate", exact=True).click()
+    page.get_by_text("there is nothing yet to go on with").first.wait_for()
+    panel.get_by_role("button", name="Describe it").click()
+    said = panel.get_by_label("The sentence").element_handle()
+    page.wait_for_function("text => text.value.length > 0", arg=said)
+    words = panel.get_by_label("The sentence").input_value().rpartition(" (")[0]
+    chain.get_by_role("button", name="Translate", exact=True).click()
+    panel = page.get_by_role("tabpanel").filter(visible=True).first
+    english = panel.get_by_label("English").element_handle()
+    page.wait_for_function("([text, words]) => text.value.toLowerCase() === words + '.'", arg=[english, words])
+    german = panel.get_by_label("Translations").element_handle()
+    page.wait_for_function("text => text.value.trimStart().startsWith('de ')", arg=german)
+    chain.get_by_role("button", name="Handwriting", exact=True).click()
+    panel = page.get_by_role("tabpanel").filter(visible=True).first
+    picture_in(panel, "The pen at work")
+    assert panel.get_by_label("Text").input_value() in panel.page.evaluate("text => text.value", german)
+
+
+def test_the_same_photo_is_asked_about_in_another_tab(page):
+    panel = open_tab(page, "Detect")
+    panel.locator(".gallery-item").nth(1).click()  # the cat
+    panel.locator(".chain").get_by_role("button", name="Recognise").click()
+    page.get_by_text(re.compile("Egyptian cat|tabby", re.IGNORECASE)).filter(visible=True).first.wait_for()
+    assert page.evaluate("location.hash") == "#photo_classifier"
 
 
 def test_faces(page):

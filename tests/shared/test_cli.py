@@ -4,6 +4,7 @@ import errno
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -125,6 +126,14 @@ def test_help_is_quick_and_lists_the_verbs(folder):
         assert part in result.stdout
     assert "second paragraph" not in result.stdout
     assert "None}" not in result.stdout
+
+
+def test_the_version_is_the_changelogs_newest(folder):
+    result = app(folder, "--version")
+    assert result.returncode == 0
+    newest = re.search(r"^## (\d+\.\d+\.\d+) - ", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert newest is not None
+    assert result.stdout.startswith(f"Keras Arcade {newest[1]}, with keras 3.")
 
 
 def test_nothing_heavy_is_imported_before_it_is_needed():

@@ -13,9 +13,10 @@ from shared import tabs
 
 TITLE, POSITION = "Colour", 50
 GROUP, PICTURE = "Make", "saved_models/colorizer/sheet.webp"
+EXAMPLE = "photos made grey, coloured by the network, and as they were"
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     coloured = tabs.load_once(colorizer.APP, lambda: colorizer.load(colorizer.Colorize())[0])
     with gr.Row():
@@ -42,6 +43,7 @@ def show() -> None:
     emptied = [event(lambda: "", None, hints, **tabs.HIDDEN) for event in (photo.upload, sample.then)]
     for event in (clicked, *emptied):
         event.success(paint, given, before_after, **tabs.HIDDEN)
+    return tabs.photo_ends(photo, paint, given, [before_after])
 
 
 def with_hint(hints: str, colour: str, at: gr.SelectData) -> str:

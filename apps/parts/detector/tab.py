@@ -13,9 +13,10 @@ from shared.errors import in_range
 
 TITLE, POSITION = "Detect", 35
 GROUP, PICTURE = "See", "docs/detector.webp"
+EXAMPLE = "six photos with boxes and names"
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     trained = tabs.load_once(app.APP, lambda: app.load(batch=1))
     with gr.Row():
@@ -46,3 +47,4 @@ def show() -> None:
 
     gr.on([photo.upload, least.input], detect, [photo, least], [found, counts], api_name="detect", **tabs.LATEST)
     sample.then(detect, [photo, least], [found, counts], **tabs.HIDDEN)
+    return tabs.photo_ends(photo, detect, [photo, least], [found, counts])

@@ -15,6 +15,7 @@ from shared.errors import UserError
 
 TITLE, POSITION = "Digits", 28
 GROUP, PICTURE = "See", "docs/digits.webp"
+EXAMPLE = "digits that were read, and what the layers saw of one"
 PAD = 280  # pixels
 
 

@@ -19,11 +19,12 @@ from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Explain", 45
 GROUP, PICTURE = "Doubt", "docs/explain.webp"
+EXAMPLE = "a photo, and six maps of what the answer hangs on"
 LONGEST = 60  # characters of a class's name
 SECONDS = 8  # of the agent's film
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     network = tabs.load_once(app.CLASSIFIER, loaded)  # what is compiled stays so
     with gr.Row():
@@ -51,6 +52,7 @@ def show() -> None:
     sample.then(explain, given, [picture, answer], **tabs.HIDDEN)
     if saved_models.is_shipped("dqn_breakout"):
         show_agent()
+    return tabs.photo_ends(photo, explain, given, [picture, answer])
 
 
 def show_agent() -> None:

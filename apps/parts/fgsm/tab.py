@@ -11,9 +11,10 @@ from shared.data.images import crop_square
 
 TITLE, POSITION = "Fool", 40
 GROUP, PICTURE = "Doubt", "saved_models/photo_classifier/fgsm.webp"
+EXAMPLE = "a cup of espresso, plus .008 times the sign of the gradient, is consomme to the network"
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     classifier_of = tabs.load_once(
         fgsm.UNDEFENDED, lambda name=fgsm.UNDEFENDED: find_classifier(name, 1, fgsm.TRAINED_BY)
@@ -47,3 +48,4 @@ def show() -> None:
     triggers = [start.click, photo.upload, levels.input, method.input, target.submit, model.input]
     gr.on(triggers, attack, given, results, api_name="attack", **tabs.LATEST)
     sample.then(attack, given, results, **tabs.HIDDEN)
+    return tabs.photo_ends(photo, attack, given, results)

@@ -12,6 +12,7 @@ from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Learn", 80
 GROUP, PICTURE = "Learn", "docs/first_networks.webp"
+EXAMPLE = "six results"
 PICTURES = 25  # of a training
 SETS = ["spirals", "earthquakes", "gates", "surface", "rosenbrock", "points that I click", "a file of mine"]
 

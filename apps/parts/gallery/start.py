@@ -32,6 +32,10 @@ STYLE = """
 .cards strong, .cards span { display: block; padding: 8px 12px 0 }
 .cards span { padding: 2px 12px 12px; font-size: 0.92em }
 #goto { display: none }
+.tab-container button { padding: 0 9px !important; font-size: 14px !important }
+.chain { align-items: center }
+.chain > :not(button) { flex: none !important; width: 210px !important }
+.chain button { flex: 0 1 130px !important }
 .min_value, .max_value, .or { color: var(--body-text-color) !important }
 """
 # What the address says after #, at the start and whenever it changes; a link on the page changes it. Gradio's samples
@@ -81,6 +85,17 @@ def cards(tabs: Mapping[str, tuple[ModuleType, ModuleType]]) -> str:
     return "<nav aria-label='All apps'>" + "".join(parts) + "</nav>"
 
 
+def show_examples(items: Mapping[str, Any], tabs: Mapping[str, tuple[ModuleType, ModuleType]]) -> None:
+    """At the foot of each tab, what its app made before: the card's picture, and what is to be seen on it."""
+
+    from shared.tabs import picture_output
+
+    for name, (_, tab) in tabs.items():
+        if hasattr(tab, "EXAMPLE"):
+            with items[name]:
+                picture_output(f"Made before, as an example: {tab.EXAMPLE}", ROOT / tab.PICTURE)
+
+
 def follow_links(blocks: Any, tabs: Any, items: Mapping[str, Any]) -> None:
     """Open the tab that the address names, and let the address name the tab that is open.
 
@@ -100,5 +115,5 @@ def follow_links(blocks: Any, tabs: Any, items: Mapping[str, Any]) -> None:
     quiet: dict[str, Any] = {"show_progress": "hidden", "queue": False, "api_visibility": "private"}
     blocks.load(opened, [where], [tabs], js=LISTEN, **quiet)
     go.click(opened, [where], [tabs], js=HASH, **quiet)
-    for name, item in items.items():
-        item.select(None, js=f"() => {{ history.replaceState(null, '', '#{name}') }}")
+    for name, item in items.items():  # the first tab is selected before anybody has read what the address says
+        item.select(None, js=f"() => {{ if (window.arcade) history.replaceState(null, '', '#{name}') }}")

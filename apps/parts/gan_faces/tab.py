@@ -22,6 +22,7 @@ from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Generate faces", 70
 GROUP, PICTURE = "Make", "saved_models/gan_faces/unselected.webp"
+EXAMPLE = "faces of people who do not exist, unselected"
 FACES, COLUMNS, ENLARGED = 64, 8, 2  # on the sheet
 
 

@@ -10,10 +10,11 @@ from shared.errors import in_range
 
 TITLE, POSITION = "Handwriting", 25
 GROUP, PICTURE = "Write", "docs/handwriting.webp"
+EXAMPLE = "one line in three hands"
 LONGEST = 120  # characters, in four lines
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     trained = tabs.load_once(app.APP, app.load)
     with gr.Row():
@@ -47,3 +48,4 @@ def show() -> None:
 
     given, shown = [text, hand, bias, seed], [film, still, vector, note]
     gr.on([start.click, text.submit], write, given, shown, api_name="handwriting", **tabs.LATEST)
+    return tabs.Ends("text", text, write, given, shown, {"text": (text, tabs.there)})

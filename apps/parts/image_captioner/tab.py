@@ -9,9 +9,10 @@ from shared.decoding.captioner import load_captioner
 
 TITLE, POSITION = "Describe", 60
 GROUP, PICTURE = "Write", "saved_models/image_captioner/captions.webp"
+EXAMPLE = "six photos and what the network says of them"
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     captioner = tabs.load_once(image_captioner.APP, load_captioner)
     with gr.Row():
@@ -31,5 +32,14 @@ def show() -> None:
         sheet = attention_sheet(photo, best.words, network.attention(features[0], best))
         return f"{best.text} ({best.score:.0%})", sheet
 
-    gr.on([start.click, photo.upload], describe, photo, [sentence, looked], api_name="describe", **tabs.LATEST)
-    sample.then(describe, photo, [sentence, looked], **tabs.HIDDEN)
+    shown = [sentence, looked]
+    gr.on([start.click, photo.upload], describe, photo, shown, api_name="describe", **tabs.LATEST)
+    sample.then(describe, photo, shown, **tabs.HIDDEN)
+    gives = {"photo": (photo, tabs.there), "text": (sentence, as_sentence)}
+    return tabs.Ends("photo", photo, describe, [photo], shown, gives)
+
+
+def as_sentence(shown: str) -> str:
+    """A description without its probability, written as sentences are; UserError if there is none yet."""
+    words = tabs.there(shown).rpartition(" (")[0]
+    return f"{words[:1].upper()}{words[1:]}."

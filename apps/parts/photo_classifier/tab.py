@@ -8,9 +8,10 @@ from shared.classifiers.classifier import find_classifier
 
 TITLE, POSITION = "Recognise", 30
 GROUP, PICTURE = "See", "saved_models/photo_classifier/photos.webp"
+EXAMPLE = "six photos and what the network calls them"
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     classifier_of = tabs.load_once(APP, lambda name=APP: find_classifier(name, 1, TRAINED_BY))
     with gr.Row():
@@ -29,3 +30,4 @@ def show() -> None:
     given = [photo, model]
     gr.on([start.click, photo.upload, model.input], classify, given, guesses, api_name="classify", **tabs.LATEST)
     sample.then(classify, given, guesses, **tabs.HIDDEN)
+    return tabs.photo_ends(photo, classify, given, [guesses])

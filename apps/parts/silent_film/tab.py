@@ -11,6 +11,7 @@ from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Sound", 65
 GROUP, PICTURE = "Play", "docs/silent_film.webp"
+EXAMPLE = "loudness and pitches of a game's true sound, and of what the network imagined"
 LONGEST = 20  # seconds
 EARS: dict[str, output.Ears] = {
     "imagined by the network": "predicted",

@@ -15,6 +15,7 @@ from shared.training import devices
 
 TITLE, POSITION = "Tables", 90
 GROUP, PICTURE = "Learn", "docs/tables.webp"
+EXAMPLE = "a network beside four classical methods, in eight panels"
 
 
 def show() -> None:

@@ -11,10 +11,11 @@ from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Translate", 65
 GROUP, PICTURE = "Write", "docs/translator.webp"
+EXAMPLE = "for each word of the translation, the words that it looked at"
 LONGEST = 2000  # characters
 
 
-def show() -> None:
+def show() -> tabs.Ends:
     """Lay out the tab."""
     trained = tabs.load_once(app.APP, app.load)
     with gr.Row():
@@ -43,3 +44,9 @@ def show() -> None:
     given, shown = [sentence, beams], [answer, looked]
     gr.on([start.click, sentence.submit], translate, given, shown, api_name="translate", **tabs.LATEST)
     samples.load_input_event.then(translate, given, shown, **tabs.HIDDEN)
+    return tabs.Ends("text", sentence, translate, given, shown, {"text": (answer, first_translation)})
+
+
+def first_translation(shown: str) -> str:
+    """The translation into the first language, without its probability; UserError if there is none yet."""
+    return tabs.there(shown).splitlines()[0].split(maxsplit=1)[1].rpartition("  (")[0]
