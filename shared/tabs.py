@@ -151,6 +151,24 @@ def picture_output(label: str, first: Path | None = None, **look: Any) -> Any:
     return gr.Image(shown, label=label, alt_text=label, interactive=False, buttons=["fullscreen", "download"], **look)
 
 
+def film_output(label: str, first: Path | None = None, **look: Any) -> list[Any]:
+    """Two places: for a film, and for its last picture, which those see who have asked for less motion."""
+    film = picture_output(label, first, elem_classes="moving", **look)
+    still = last_picture(first) if first and first.is_file() else None
+    return [film, picture_output(f"{label}: its last picture", still, elem_classes="still", **look)]
+
+
+def last_picture(film: Path) -> Path:
+    """The film's last frame, as a file of the page's."""
+    from PIL import Image
+
+    path = new_file(f"{film.stem}.png")
+    with Image.open(film) as frames:
+        frames.seek(getattr(frames, "n_frames", 1) - 1)
+        frames.convert("RGB").save(path)
+    return path
+
+
 def new_file(name: str) -> Path:
     """A path in a new folder, which the page deletes at its end."""
     return Path(tempfile.mkdtemp(dir=os.environ["GRADIO_TEMP_DIR"])) / name

@@ -157,11 +157,12 @@ def photo(tmp_path_factory):
 
 @pytest.mark.slow
 def test_atari_plays_and_films(ask):
-    film, score = ask("play", "breakout", 0.5, 5, 3)
+    film, still, score = ask("play", "breakout", 0.5, 5, 3)
     with Image.open(film) as pictures:
         assert (pictures.format, pictures.n_frames > 20) == ("WEBP", True)
     assert re.fullmatch(r"\*\*\d+ points\*\* when the film ends, after 75 steps", score)
-    assert ask("play", "breakout", 0.5, 5, 3)[1] == score, "a seed plays the same game"
+    assert load_image(still).shape == (420, 520, 3)
+    assert ask("play", "breakout", 0.5, 5, 3)[2] == score, "a seed plays the same game"
 
 
 def test_a_game_is_filmed_with_a_sound(ask, refusal):
@@ -272,7 +273,7 @@ def test_an_answer_is_explained_and_a_game(ask, photo):
     picture, sentence = ask("explain", photo, "", "", "occlusion")
     assert load_image(picture).shape == (480, 480, 3)
     assert sentence.startswith("**Why ")
-    with Image.open(ask("explain_game", 0)) as film:
+    with Image.open(ask("explain_game", 0)[0]) as film:
         assert film.n_frames > 20
 
 

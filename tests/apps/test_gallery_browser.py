@@ -111,6 +111,16 @@ def test_a_link_opens_a_tab_and_a_tab_changes_the_link(page, address):
     page.locator(".cards a").first.wait_for(state="attached")
 
 
+def test_nothing_moves_where_less_motion_is_asked_for(page):
+    panel = open_tab(page, "Play")
+    film, still = panel.locator(".moving"), panel.locator(".still")
+    film.wait_for(state="visible")
+    assert not still.is_visible()
+    page.emulate_media(reduced_motion="reduce")
+    still.wait_for(state="visible")
+    assert not film.is_visible()
+
+
 AXE = os.environ.get("AXE_CORE", "")  # npm install axe-core; AXE_CORE=node_modules/axe-core/axe.min.js
 GRADIOS_OWN = {
     "aria-prohibited-attr",

@@ -268,7 +268,7 @@ DEMOS: dict[str, Demo] = {
     "colorizer": Demo(photos, lambda file: [file, "--compare"], ("load",)),
     "digits": Demo(photos, lambda file: [file], ("load",)),
     "detector": Demo(photos, lambda file: [file, "--json"], ("load",)),
-    "explain": Demo(square_photos, lambda file: [file, "--why", "cup"], ("network_of",)),
+    "explain": Demo(square_photos, lambda file: [file, "--why", "cup"], ("network_of", "Asked")),
     "silent_film": Demo(films, lambda file: [file, "-o", "result.wav"], ("load",)),
     "photo_classifier": Demo(photos, lambda file: [file, "--json"], ("find_classifier",)),
     "image_captioner": Demo(photos, lambda file: [file, "--attention"], ("load_captioner",)),

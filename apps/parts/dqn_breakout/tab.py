@@ -30,10 +30,10 @@ def show() -> None:
             seed = gr.Number(1, label="Seed: the same seed plays the same game", precision=0)
             start = gr.Button("Play", variant="primary")
         with gr.Column(scale=2):
-            film = tabs.picture_output("The film", saved_models.MODELS / "dqn_breakout" / "film.webp")
+            film = tabs.film_output("The film", saved_models.MODELS / "dqn_breakout" / "film.webp")
             score = gr.Markdown("A game that it played before.")
 
-    @start.click(inputs=[game, epsilon, seconds, seed], outputs=[film, score], api_name="play")
+    @start.click(inputs=[game, epsilon, seconds, seed], outputs=[*film, score], api_name="play")
     @tabs.errors_shown()
     def play(game, epsilon, seconds, seed, progress=gr.Progress()):  # noqa: B008
         max_steps = round(in_range("Seconds", seconds, 1, FILM_SECONDS) * STEPS_PER_SECOND)
@@ -48,4 +48,8 @@ def show() -> None:
         progress(1, "Filming")
         film_game(played, path)
         ended = "the game was over" if played.finished else "the film ends"
-        return str(path), f"**{played.score:.0f} points** when {ended}, after {len(played.actions):,} steps"
+        return (
+            str(path),
+            str(tabs.last_picture(path)),
+            f"**{played.score:.0f} points** when {ended}, after {len(played.actions):,} steps",
+        )

@@ -62,9 +62,9 @@ def show_agent() -> None:
         with gr.Column():
             begin = gr.Slider(0, 120, 10, step=5, label="Breakout: the second of the game at which the film begins")
             button = gr.Button("Film what its Q-values hang on (about 20 seconds)")
-        film = tabs.picture_output("Red is what the Q-values hang on", height=420)
+        film = tabs.film_output("Red is what the Q-values hang on", height=420)
 
-    @button.click(inputs=[begin], outputs=[film], api_name="explain_game")
+    @button.click(inputs=[begin], outputs=film, api_name="explain_game")
     @tabs.errors_shown()
     def explain_game(begin):
         first = in_range("The beginning", begin, 0, 120)
@@ -72,7 +72,7 @@ def show_agent() -> None:
         rules: dict[str, Any] = {"seed": 1, "epsilon": 0.01, "sticky": 0.0, "report": lambda game: None}
         game = record_game(policy(), "breakout", max_steps=round(15 * (first + SECONDS)), **rules)
         agents.film_saliency(policy(), game, path, SECONDS, first)
-        return str(path)
+        return str(path), str(tabs.last_picture(path))
 
 
 def loaded() -> tuple[Classifier, Asked]:
