@@ -86,6 +86,8 @@ class Evaluate(Settings):
     """A folder of photos, their ImageNet class (n02102040) in the names of files or folders."""
     boxes: Path | None = None
     """A folder such as coco128, with images/, labels/ and classes.txt, for the pointing game."""
+    side: Annotated[int | None, Range(32, 1024)] = None
+    """Pixels of a photo's side in the pointing game; by default the network's own. Larger: maps of more places."""
     model: str = CLASSIFIER
     """A name in saved_models/, a .keras file, or a name in keras.applications."""
     photos: Annotated[int, Range(1, 100_000)] = 250
@@ -220,7 +222,7 @@ def evaluate(config: Evaluate) -> None:
     print_each(measures.deletion_lines(classifier, asked, methods, config.data, config.photos))
     print_each(measures.completeness_lines(classifier, asked, attributions, config.data, config.checked))
     if config.boxes:
-        print_each(measures.pointing_lines(classifier, asked, methods, config.boxes))
+        print_each(measures.pointing_lines(asked.at(config.side or classifier.size), methods, config.boxes))
     print_each(measures.sanity_lines(classifier, methods, config.data, config.checked, path))
     say(f"Each method with more and more weights made random: {path}")
 

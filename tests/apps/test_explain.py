@@ -166,6 +166,22 @@ def test_the_sanity_check_ends_with_every_weight_in_another_place():
     assert np.sort(layer.get_weights()[0].ravel()) == pytest.approx(np.sort(kernel.ravel()))
 
 
+def test_the_same_network_sees_larger_photos():
+    keras = import_keras()
+    layers = keras.layers
+    kept = [layers.Conv2D(4, 3, padding="same"), layers.GlobalAveragePooling2D(), layers.Dense(2)]
+    asked = Asked(keras.Sequential([keras.Input((16, 16, 3)), *kept]), 0, batch=1)
+    assert asked.at(16) is asked
+    larger = asked.at(48)
+    assert larger.shape == (48, 48, 3)
+    assert larger.maps(np.zeros((48, 48, 3), np.float32))[0].shape == (48, 48, 4)
+    plain = np.full((1, 48, 48, 3), 7, np.float32)
+    np.testing.assert_allclose(larger.logits(plain)[0], asked.logits(plain[:, :16, :16])[0], rtol=0.3)
+    fixed = Asked(keras.Sequential([keras.Input((16, 16, 3)), layers.Flatten(), layers.Dense(2)]), 0)
+    with pytest.raises(UserError, match="photos of 16 pixels only"):
+        fixed.at(48)
+
+
 # ---------------------------------------------------------------------------------------------------- Other networks
 
 

@@ -67,12 +67,12 @@ def check_classes(classifier: Classifier) -> None:
         raise UserError(f"--boxes needs ImageNet's {IMAGENET_CLASSES:,} classes, and {classifier.name} has others.")
 
 
-def pointing_lines(classifier: Classifier, asked: Asked, methods: Methods, folder: Path) -> Iterator[str]:
+def pointing_lines(asked: Asked, methods: Methods, folder: Path) -> Iterator[str]:
     """The pointing game: how often a map's highest place is on the thing; beside the centre of the photo."""
     hits: dict[str, list[bool]] = {name: [] for name in ("centre", *methods)}
     hard, seen = [], []
-    for found in pointed_photos(folder, classifier.size):
-        logits = classifier.attacker.logits(found.photo[None])[0]
+    for found in pointed_photos(folder, asked.shape[0]):
+        [logits] = asked.logits(found.photo[None])
         about = asked.about(max(found.classes, key=lambda n: logits[n]))
         seen.append(about.why in np.argsort(-logits)[:5])
         pixels = found.photo.astype(np.float32)
@@ -82,7 +82,7 @@ def pointing_lines(classifier: Classifier, asked: Asked, methods: Methods, folde
             hits[name].append(found.hit(method(about, pixels)))
     difficult, known = np.array(hard), np.array(seen)
     counts = f"{difficult.sum()} with small boxes, {known.sum()} where"
-    yield f"{len(hard)} pairs of a photo of {folder} and a class on it: {counts}"
+    yield f"{len(hard)} pairs of a photo of {folder} and a class on it, of {asked.shape[0]} pixels: {counts}"
     yield "the class is among the network's five likeliest answers. The highest place of the map is on the thing:"
     for name, each in hits.items():
         right = np.array(each)

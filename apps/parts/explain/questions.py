@@ -46,6 +46,21 @@ class Asked:
             asked.__dict__["tapped"] = self.tapped
         return asked
 
+    def at(self, side: int) -> Asked:
+        """The same network for photos of another side (larger: its maps have more places); UserError if it cannot."""
+        import keras
+
+        if side == self.shape[0]:
+            return self
+        try:
+            network = keras.models.clone_model(self.network, input_tensors=keras.Input((side, side, 3)))
+            network.set_weights(self.network.get_weights())
+        except ValueError as error:
+            raise UserError(
+                f"{self.network.name} takes photos of {self.shape[0]} pixels only: leave --side out."
+            ) from error
+        return Asked(network, self.why, self.against, self.layer, self.batch)
+
     @property
     def shape(self) -> tuple[int, int, int]:
         """Of a photo: (height, width, 3)."""
@@ -62,13 +77,17 @@ class Asked:
 
     def answers(self, photos: np.ndarray) -> np.ndarray:
         """The probability of `why`, (n,): among all classes, or between it and `against`."""
-        logits = self._run("logits", lambda x, q: self.network(x, training=False), photos)
+        logits = self.logits(photos)
         chosen = slice(None) if self.against is None else [self.why, self.against]
         return softmax(logits[:, chosen])[:, self.why if self.against is None else 0]
 
     def scores(self, photos: np.ndarray) -> np.ndarray:
         """The score of each photo, (n,)."""
-        return self._run("logits", lambda x, q: self.network(x, training=False), photos) @ self.question
+        return self.logits(photos) @ self.question
+
+    def logits(self, photos: np.ndarray) -> np.ndarray:
+        """The network's outputs, (n, classes)."""
+        return self._run("logits", lambda x, q: self.network(x, training=False), photos)
 
     def gradients(self, photos: np.ndarray) -> np.ndarray:
         """The gradient of the score for the pixels, float32 in the shape of the photos."""
