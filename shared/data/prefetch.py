@@ -17,8 +17,8 @@ class Prefetched(Generic[T]):
     """
 
     def __init__(self, items: Iterable[T]):
-        self._waits: list[float] = []
-        self._items = _made(iter(items), self._waits)
+        self._seconds: list[float] = []
+        self._items = _made(iter(items), self._seconds)
 
     def __iter__(self) -> Iterator[T]:
         return self._items
@@ -27,22 +27,29 @@ class Prefetched(Generic[T]):
         return next(self._items)
 
     @property
-    def waited_s(self) -> float:
-        """Seconds that whoever uses the items has waited for one, the first left out."""
-        return sum(self._waits[1:])
+    def made_s(self) -> float:
+        """Seconds that it took to make the items so far.
+
+        That is not how long somebody waited for them, which cannot be seen from here where TensorFlow is the reader: it
+        fetches some ahead.
+        """
+        return sum(self._seconds)
 
 
-def _made(source: Iterator[T], waits: list[float]) -> Iterator[T]:
+def _made(source: Iterator[T], seconds: list[float]) -> Iterator[T]:
     end = object()
+
+    def make() -> T | object:
+        began_s = time.perf_counter()
+        try:
+            return next(source, end)
+        finally:
+            seconds.append(time.perf_counter() - began_s)
+
     with ThreadPoolExecutor(max_workers=1) as thread:
-        following = thread.submit(next, source, end)
-        while True:
-            began_s = time.perf_counter()
-            item = following.result()
-            waits.append(time.perf_counter() - began_s)
-            if item is end:
-                return
-            following = thread.submit(next, source, end)
+        following = thread.submit(make)
+        while (item := following.result()) is not end:
+            following = thread.submit(make)
             yield item  # type: ignore[misc]  # not the end
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import keras
 
 LOG_EVERY = 10  # batches
+STARVED = ": the learning waits for them, and a faster device would, too"
 
 
 def fit(
@@ -59,8 +60,10 @@ def fit(
     first = best.resumed_step or 0
     made = prefetch(batches(first))
     with interruptible() as stop, RunLog(folder, epochs * steps, "batches", first * steps if resume else None) as log:
+        began_s = log.time_s
         _learn(network, iter(made), _callback(best, log, stop, steps), range(first, epochs), steps)
-        say(f"It waited for batches in {made.waited_s / max(log.time_s, 1e-9):.0%} of the time.")
+        share = min(made.made_s / max(log.time_s - began_s, 1e-9), 1)
+        say(f"Batches were made in {share:.0%} of the time, beside the learning{STARVED if share > 0.9 else ''}.")
     log.plot(*([("loss", metric)] if best.lower_is_better else ["loss", metric]))
     return best.value
 

@@ -54,7 +54,7 @@ def test_a_reader_who_leaves_early_leaves_no_thread_behind():
     assert threading.active_count() == before
 
 
-def test_waiting_is_counted_and_the_first_item_is_not():
+def test_the_time_that_items_take_is_counted():
     def slow():
         for n in range(3):
             time.sleep(0.1)
@@ -62,4 +62,11 @@ def test_waiting_is_counted_and_the_first_item_is_not():
 
     made = prefetch(slow())
     assert list(made) == [0, 1, 2]
-    assert 0.15 < made.waited_s < 2
+    assert 0.3 <= made.made_s < 2
+
+
+def test_waiting_for_whoever_uses_the_items_is_not_counted():
+    made = prefetch(range(4))
+    for _ in made:
+        time.sleep(0.05)
+    assert made.made_s < 0.05
