@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     import keras
 
 LOG_EVERY = 10  # batches
-STARVED = ": the learning waits for them, and a faster device would, too"
 
 
 def fit(
@@ -62,10 +61,15 @@ def fit(
     with interruptible() as stop, RunLog(folder, epochs * steps, "batches", first * steps if resume else None) as log:
         began_s = log.time_s
         _learn(network, iter(made), _callback(best, log, stop, steps), range(first, epochs), steps)
-        share = min(made.made_s / max(log.time_s - began_s, 1e-9), 1)
-        say(f"Batches were made in {share:.0%} of the time, beside the learning{STARVED if share > 0.9 else ''}.")
+        _say_share(made.made_s / max(log.time_s - began_s, 1e-9))
     log.plot(*([("loss", metric)] if best.lower_is_better else ["loss", metric]))
     return best.value
+
+
+def _say_share(share: float) -> None:
+    """In which share of the time batches were made."""
+    hint = ": the learning waits for them, and a faster device would, too" if share > 0.9 else ""
+    say(f"Batches were made in {min(share, 1):.0%} of the time, beside the learning{hint}.")
 
 
 def _callback(best: BestKeeper, log: RunLog, stop: Interruption, steps: int) -> keras.callbacks.Callback:
