@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +115,7 @@ def test_only_the_first_process_heeds_an_interruption(monkeypatch):
 TRAINING = """
     import os
     import sys
+    import time
     from pathlib import Path
     import numpy as np
     from shared import settings
@@ -130,6 +132,7 @@ TRAINING = """
 
         def batches(epoch):
             while True:
+                time.sleep(0.2 * ("slowly" in sys.argv))
                 yield rows, rows.sum(axis=1, keepdims=True)
 
         def validate():
@@ -143,7 +146,7 @@ TRAINING = """
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_learns_one_dies_and_both_go_on(tmp_path):
+def test_two_processes_learn_what_one_learns_are_interrupted_one_dies_and_both_go_on(tmp_path):
     script = tmp_path / "training.py"
     script.write_text(textwrap.dedent(TRAINING))
     environment = {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -155,11 +158,26 @@ def test_two_processes_learn_what_one_learns_one_dies_and_both_go_on(tmp_path):
     alone = run(str(script), str(tmp_path / "one"))
     assert alone.returncode == 0, alone.stderr
     together = ["-m", "shared.training.launch", "--processes", "2", str(script), str(tmp_path / "two")]
-    died = run(*together, "die")
+    (tmp_path / "two").mkdir()
+    record, settings_file = tmp_path / "two" / "metrics.jsonl", tmp_path / "two" / "run.json"
+    begun = subprocess.Popen(
+        [sys.executable, *together, "slowly"],
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | environment,
+        start_new_session=True,
+    )
+    until = time.monotonic() + 100
+    while not (record.is_file() and record.read_text()) and time.monotonic() < until:
+        time.sleep(0.1)
+    os.killpg(begun.pid, signal.SIGINT)  # Ctrl-C, at a terminal
+    _, said = begun.communicate(timeout=60)
+    assert begun.returncode == 130, said
+    assert "--resume" in said
+    settings_file.write_text(json.dumps({"run": str(tmp_path / "two"), "precision": "float32"}))
+    died = run(*together, "--resume", "die")
     assert died.returncode == 1, died.stderr
     assert "Process 1 died (SIGKILL), and the others were ended. Go on with --resume." in died.stderr
-    settings_file = tmp_path / "two" / "run.json"
-    settings_file.write_text(json.dumps({"run": str(tmp_path / "two"), "precision": "float32"}))
     both = run(*together, "--resume")
     assert both.returncode == 0, both.stderr
     assert "2 replicas" in both.stderr
