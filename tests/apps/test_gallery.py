@@ -152,6 +152,12 @@ def photo(tmp_path_factory):
     return handle_file(str(path))
 
 
+def test_gradio_waits_until_it_knows_where_its_files_go():
+    code = "import sys, apps.gallery; print('gradio' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert result.stdout == "False\n"
+
+
 # -------------------------------------------------------------------------------------------- Every tab does its job
 
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from shared import tabs
+if TYPE_CHECKING:  # it imports Gradio, which must not be before it is told where its files go
+    from shared import tabs
 
 WORDS = {"photo": "The same photo in another tab:", "text": "The words in another tab:"}
 
@@ -20,6 +21,8 @@ def join(all_tabs: Any, items: Mapping[str, Any], titles: Mapping[str, str], end
         ends: what tabs take and give, by name.
     """
     import gradio as gr
+
+    from shared import tabs
 
     for name, mine in ends.items():
         for kind, (source, said) in mine.gives.items():
@@ -37,6 +40,8 @@ def join(all_tabs: Any, items: Mapping[str, Any], titles: Mapping[str, str], end
 def _moving(said: tabs.Said, other: str) -> Any:
     """What a button does: the other tab gets the value, and is opened."""
     import gradio as gr
+
+    from shared import tabs
 
     @tabs.errors_shown()
     def move(value):
