@@ -74,7 +74,7 @@ class Write(Settings):
     samples: Annotated[int, Range(1, 10_000_000)] = 1
     """How many texts to write, one after the other."""
     show_confidence: bool = False
-    """Colour each character by the probability that the network gave it, from red (a surprise) to green (expected)."""
+    """Colour each character by the probability that the network gave it: orange is a surprise, blue was expected."""
 
 
 @dataclass

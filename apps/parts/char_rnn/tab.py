@@ -10,7 +10,7 @@ from shared.errors import in_range
 
 TITLE, POSITION = "Write", 20
 GROUP, PICTURE = "Write", "docs/char_rnn.webp"
-EXAMPLE = "verse that it wrote, each character coloured by its probability; green was expected, red a surprise"
+EXAMPLE = "verse that it wrote, each character coloured by its probability; blue was expected, orange a surprise"
 
 
 def load() -> tuple:

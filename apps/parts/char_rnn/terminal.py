@@ -10,8 +10,11 @@ from collections.abc import Iterable
 
 from shared.errors import UserError
 
-SURPRISE_TO_EXPECTED = (196, 202, 208, 214, 220, 226, 190, 154, 118, 82, 46)
-"""Of the 256 colours that terminals know by number: from red for a probability of 0 to green for 1."""
+SURPRISE_TO_EXPECTED = (208, 214, 220, 222, 230, 231, 195, 159, 117, 75, 39)
+"""Of the 256 colours that terminals know by number: from orange for a probability of 0 to blue for 1.
+
+Few people confuse these two; red and green many do.
+"""
 
 
 def read_pipe(wait_s: float = 0.5) -> str:

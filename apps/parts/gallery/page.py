@@ -21,7 +21,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from apps.parts.gallery import start
 from shared.console import loading
 from shared.errors import UserError
 
@@ -29,18 +28,7 @@ MAX_UPLOAD = 25 << 20  # bytes of one file
 MAX_REQUEST = MAX_UPLOAD + (1 << 20)  # bytes, whatever it holds
 MAX_FOLDER = 512 << 20  # bytes of all files
 MAX_QUEUE = 64  # questions that wait
-BRICKS = ("#c84848", "#c66c3a", "#b47a30", "#a2a22a", "#48a048", "#4248c8")  # the rows of Breakout
-STRIPES = ", ".join(f"{colour} {n / 6:.1%} {(n + 1) / 6:.1%}" for n, colour in enumerate(BRICKS))
-STYLE = f"""
-#banner {{ border-radius: 10px; padding: 18px 26px 26px; overflow: hidden;
-          background: linear-gradient(90deg, {STRIPES}) bottom / 100% 8px no-repeat, #16171d }}
-#banner h1, #banner p {{ color: #fff; margin: 0 }}
-.still {{ display: none !important }}
-@media (prefers-reduced-motion: reduce) {{
-  .moving {{ display: none !important }}
-  .still {{ display: block !important }}
-}}
-"""
+STYLE = Path(__file__).with_name("style.css")
 
 
 # ------------------------------------------------------------------------------------------------ Open and close
@@ -100,7 +88,7 @@ def _launch(blocks: Any, **where: Any) -> None:
         blocks.launch(
             **where,
             theme=gr.themes.Default(**fonts).set(**colours),
-            css=STYLE + start.STYLE,
+            css=STYLE.read_text(encoding="utf-8"),
             max_file_size=MAX_UPLOAD,
             app_kwargs={"middleware": [limited_requests()]},
             # its own folder: or uploads named .cat.jpg would be refused where that is in the working directory

@@ -21,23 +21,6 @@ GROUPS = {
     "Doubt": "How sure is it, why, and how is it fooled?",
 }
 CARD = (300, 170)  # pixels
-STYLE = """
-.cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(230px, 1fr)); gap: 14px; padding: 0; margin: 0 }
-.cards li { list-style: none; margin: 0 }
-.cards a { display: block; height: 100%; border: 1px solid var(--border-color-primary); border-radius: 10px;
-           overflow: hidden; background: var(--background-fill-primary); color: var(--body-text-color);
-           text-decoration: none }
-.cards a:hover, .cards a:focus-visible { outline: 3px solid #c84848; outline-offset: 1px }
-.cards img { width: 100%; height: 130px; object-fit: cover; display: block; margin: 0 }
-.cards strong, .cards span { display: block; padding: 8px 12px 0 }
-.cards span { padding: 2px 12px 12px; font-size: 0.92em }
-#goto { display: none }
-.tab-container button { padding: 0 9px !important; font-size: 14px !important }
-.chain { align-items: center }
-.chain > :not(button) { flex: none !important; width: 210px !important }
-.chain button { flex: 0 1 130px !important }
-.min_value, .max_value, .or { color: var(--body-text-color) !important }
-"""
 # What the address says after #, at the start and whenever it changes; a link on the page changes it. Gradio's samples
 # have no name that a screen reader could say.
 HASH = "() => [window.location.hash.slice(1)]"

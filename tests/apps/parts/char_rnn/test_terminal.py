@@ -69,11 +69,11 @@ def test_text_is_printed_as_it_comes(capsys):
     assert capsys.readouterr().out == "night\t\ufffd[2J\ufffd\n\n", "no command of the text's reaches the terminal"
 
 
-def test_colours_go_from_red_to_green_and_back_to_the_terminals(capsys):
+def test_colours_go_from_orange_to_blue_and_back_to_the_terminals(capsys):
     terminal.print_as_written([("abc", [0.0, 1.0, 0.5])], in_colour=True)
-    assert capsys.readouterr().out == "\x1b[38;5;196ma\x1b[0m\x1b[38;5;46mb\x1b[0m\x1b[38;5;226mc\x1b[0m\n"
-    assert terminal.colour_legend().startswith("\x1b[38;5;196m0%\x1b[0m ")
-    assert terminal.colour_legend().endswith("\x1b[38;5;46m100%\x1b[0m")
+    assert capsys.readouterr().out == "\x1b[38;5;208ma\x1b[0m\x1b[38;5;39mb\x1b[0m\x1b[38;5;231mc\x1b[0m\n"
+    assert terminal.colour_legend().startswith("\x1b[38;5;208m0%\x1b[0m ")
+    assert terminal.colour_legend().endswith("\x1b[38;5;39m100%\x1b[0m")
 
 
 def test_an_interruption_leaves_no_colour_behind(capsys):
