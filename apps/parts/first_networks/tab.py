@@ -25,7 +25,8 @@ def show() -> None:
             name = gr.Dropdown(SETS, value=SETS[0], label="What to learn")
             file = gr.File(label="Or a CSV file: two columns of numbers, and a class or a value", file_types=[".csv"])
             side = gr.Radio(["blue", "orange"], value="blue", label="The class of the next point that you click")
-            board = gr.Image(drawn([]), label="Click to add points", interactive=False, height=240, buttons=[])
+            hint = "Click to add points"
+            board = gr.Image(drawn([]), label=hint, alt_text=hint, interactive=False, height=240, buttons=[])
             layers = gr.Textbox("20,20", label="Units of the hidden layers; 0 for none", max_length=80)
             activation = gr.Dropdown(["tanh", "relu", "sigmoid", "sine"], value="tanh", label="Activation")
             rate = gr.Slider(0.001, 0.1, 0.02, step=0.001, label="Learning rate")
