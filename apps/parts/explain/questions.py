@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,13 +36,12 @@ class Asked:
         self.network, self.why, self.against, self.batch = network, why, against, batch
         self.layer = layer
         self._steps: dict[str, Callable] = {}
+        self._places: list[tuple[Any, tuple[int, ...]]] = []
 
     def about(self, why: int, against: int | None = None) -> Asked:
         """The same network, asked about other classes; what is compiled stays so."""
         asked = Asked(self.network, why, against, self.layer, self.batch)
-        asked._steps = self._steps
-        if "tapped" in self.__dict__:
-            asked.__dict__["tapped"] = self.tapped
+        asked._steps, asked._places = self._steps, self._places
         return asked
 
     def at(self, side: int) -> Asked:
@@ -104,8 +102,8 @@ class Asked:
     def maps(self, photo: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The chosen layer's maps for a photo, and the gradient of the score for them, both (rows, columns, maps)."""
         seen: list[Any] = []
-        tapped = self.tapped
-        zeros = np.zeros((1, *self._map_shape), np.float32)
+        tapped, shape = self._tapped_with_shape
+        zeros = np.zeros((1, *shape), np.float32)
 
         def step(x: Any, q: Any, change: Any) -> tuple[Any, Any]:
             from shared.training.steps import input_gradient
@@ -128,23 +126,25 @@ class Asked:
         maps, gradient = (np.asarray(part, np.float32)[0] for part in found)
         return maps, gradient
 
-    @cached_property
+    @property
     def tapped(self) -> Any:
         """The layer whose maps are taken."""
-        shapes = layers_with_places(self.network)
+        return self._tapped_with_shape[0]
+
+    @property
+    def _tapped_with_shape(self) -> tuple[Any, tuple[int, ...]]:
+        if not self._places:
+            self._places.extend(layers_with_places(self.network))
+        shapes = self._places
         if not shapes:
             raise UserError(f"{self.network.name} has no layer of maps with places, such as a convolution.")
         names = [layer.name for layer, _ in shapes]
         if self.layer is None:
-            return shapes[-1][0]
+            return shapes[-1]
         if self.layer not in names:
             near = suggest(self.layer, names) or f" The last ones are {', '.join(names[-5:])}."
             raise UserError(f"{self.network.name} has no layer {self.layer} of maps with places.{near}")
-        return shapes[names.index(self.layer)][0]
-
-    @property
-    def _map_shape(self) -> tuple[int, ...]:
-        return next(shape for layer, shape in layers_with_places(self.network) if layer is self.tapped)
+        return shapes[names.index(self.layer)]
 
     def _score(self, x: Any, q: Any) -> Any:
         from keras import ops
