@@ -70,7 +70,6 @@ def cards(tabs: Mapping[str, tuple[ModuleType, ModuleType]]) -> str:
 
 def show_examples(items: Mapping[str, Any], tabs: Mapping[str, tuple[ModuleType, ModuleType]]) -> None:
     """At the foot of each tab, what its app made before: the card's picture, and what is to be seen on it."""
-
     from shared.tabs import picture_output
 
     for name, (_, tab) in tabs.items():
