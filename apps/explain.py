@@ -214,15 +214,18 @@ def evaluate(config: Evaluate) -> None:
     path = picture_path(config.output, APP, "sanity.png")
     if unknown := set(config.methods) - METHODS.keys():
         raise UserError(f"there is no method {min(unknown)}: there are {', '.join(METHODS)}.")
+    if config.side and not config.boxes:
+        raise UserError("--side is for the pointing game: give --boxes, too.")
     methods = {name: METHODS[name] for name in config.methods or METHODS}
     classifier = network_of(config.model)
+    asked = Asked(classifier.network, 0)
     if config.boxes:
         measures.check_classes(classifier)
-    asked = Asked(classifier.network, 0)
+        pointing = asked.at(config.side or classifier.size)
     print_each(measures.deletion_lines(classifier, asked, methods, config.data, config.photos))
     print_each(measures.completeness_lines(classifier, asked, attributions, config.data, config.checked))
     if config.boxes:
-        print_each(measures.pointing_lines(asked.at(config.side or classifier.size), methods, config.boxes))
+        print_each(measures.pointing_lines(pointing, methods, config.boxes))
     print_each(measures.sanity_lines(classifier, methods, config.data, config.checked, path))
     say(f"Each method with more and more weights made random: {path}")
 

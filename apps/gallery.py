@@ -66,7 +66,6 @@ def build() -> Any:
     import gradio as gr
 
     found, ends = tabs(), {}
-    titles = {name: tab.TITLE for name, (_, tab) in found.items()}
     with gr.Blocks(title="Keras Arcade", analytics_enabled=False) as blocks:
         gr.Markdown(
             f"# Keras Arcade\nFamous results of deep learning, computed on one computer. Version {VERSION}.",
@@ -83,7 +82,7 @@ def build() -> Any:
                         ends[name] = tab.show()
                     except UserError as error:
                         gr.Markdown(f"{error}")
-        chains.join(all_tabs, items, titles, {name: end for name, end in ends.items() if end})
+        chains.join(all_tabs, items, {name: end for name, end in ends.items() if end})
         start.show_examples(items, found)
         start.follow_links(blocks, all_tabs, items)
     return blocks

@@ -12,7 +12,7 @@ from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Learn", 80
 GROUP, PICTURE = "Learn", "docs/first_networks.webp"
-EXAMPLE = "six results"
+EXAMPLE = "lines by the perceptron rule, gates with and without a hidden layer, two spirals, a painted surface"
 PICTURES = 25  # of a training
 SETS = ["spirals", "earthquakes", "gates", "surface", "rosenbrock", "points that I click", "a file of mine"]
 

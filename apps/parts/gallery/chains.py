@@ -11,13 +11,12 @@ if TYPE_CHECKING:  # it imports Gradio, which must not be before it is told wher
 WORDS = {"photo": "The same photo in another tab:", "text": "The words in another tab:"}
 
 
-def join(all_tabs: Any, items: Mapping[str, Any], titles: Mapping[str, str], ends: Mapping[str, tabs.Ends]) -> None:
+def join(all_tabs: Any, items: Mapping[str, Any], ends: Mapping[str, tabs.Ends]) -> None:
     """At the foot of each tab, for each thing that it gives: a button for each other tab that takes such a thing.
 
     Args:
         all_tabs: gradio.Tabs.
         items: each gradio.Tab by its name, which is its id, too.
-        titles: the tabs' titles by name.
         ends: what tabs take and give, by name.
     """
     import gradio as gr
@@ -32,7 +31,7 @@ def join(all_tabs: Any, items: Mapping[str, Any], titles: Mapping[str, str], end
             with items[name], gr.Row(elem_classes="chain"):
                 gr.Markdown(WORDS[kind])
                 for other, end in others.items():
-                    button = gr.Button(titles[other], size="sm", min_width=90)
+                    button = gr.Button(items[other].label, size="sm", min_width=90)
                     moved = button.click(_moving(said, other), source, [end.place, all_tabs], **tabs.HIDDEN)
                     moved.success(end.ask, end.given, end.shown, **tabs.HIDDEN)
 
