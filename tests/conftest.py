@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import re
 import signal
 from collections.abc import Callable
@@ -70,6 +71,12 @@ def group_of(nodeid: str) -> str:
         r"contract.*\[.*?(" + "|".join(APPS) + ")", nodeid
     )
     return found[1] if found else file
+
+
+@pytest.fixture(autouse=True)
+def same_weights_every_time() -> None:
+    """Keras draws the seeds of layers that are given none from Python's generator."""
+    random.seed(0)
 
 
 @pytest.fixture(params=parity_worker.BACKENDS)
