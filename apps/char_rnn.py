@@ -34,8 +34,8 @@ from apps.parts.char_rnn.writer import BLOCK, Writer, compile_block_losses, join
 from shared import cli, saved_models, settings
 from shared.console import say
 from shared.data.alphabet import Alphabet
-from shared.data.datasets import open_text
 from shared.data.digest import digest_of
+from shared.data.text import open_text
 from shared.errors import UserError
 from shared.files import output_path, write_atomically
 from shared.settings import Range, Seed, Settings, Training

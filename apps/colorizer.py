@@ -37,8 +37,10 @@ from shared import cli, saved_models, settings
 from shared.console import finish_batch, for_each, say
 from shared.data.datasets import ImageSet, open_images
 from shared.data.digest import digest_of
-from shared.data.images import crop_square, load_image, named_files, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import named_files, sample_photos
 from shared.data.photo_sets import open_train_splits
+from shared.data.sizes import crop_square
 from shared.data.video import FILMS
 from shared.drawing import pictures
 from shared.errors import UserError

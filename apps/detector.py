@@ -36,7 +36,8 @@ from apps.parts.detector.labels import LabelledPhotos
 from shared import cli, saved_models, settings
 from shared.console import finish_batch, print_each, say
 from shared.data.batches import shuffled
-from shared.data.images import load_image, named_files, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import named_files, sample_photos
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.settings import Range, Settings, Training

@@ -35,8 +35,8 @@ from apps.parts.digits.sheets import save_errors, save_inside
 from shared import cli, saved_models, settings
 from shared.classifiers.metrics import softmax
 from shared.console import finish_batch, say
-from shared.data.batches import shuffled
-from shared.data.images import named_files, spread
+from shared.data.batches import shuffled, spread
+from shared.data.photo_files import named_files
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.settings import Range, Settings, Training

@@ -36,7 +36,9 @@ from shared import cli, saved_models
 from shared.atari.agents import load_policy
 from shared.atari.recording import record_game
 from shared.console import print_each, say
-from shared.data.images import crop_square, load_image, resize, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
+from shared.data.sizes import crop_square, resize
 from shared.decoding.captioner import NAME as CAPTIONER
 from shared.decoding.captioner import load_captioner
 from shared.drawing.film import Film

@@ -40,8 +40,10 @@ from shared.classifiers.attacks import Attacker, grey_levels, noise, rounded, st
 from shared.classifiers.classifier import find_classifier
 from shared.classifiers.fine_tuning import FineTuning, crops, photo_network
 from shared.console import print_each, say
-from shared.data.images import crop_square, load_image, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
 from shared.data.photo_sets import PhotosInMemory
+from shared.data.sizes import crop_square
 from shared.drawing.pictures import save_image
 from shared.errors import UserError
 from shared.files import output_path

@@ -34,8 +34,10 @@ from apps.parts.image_captioner.sheets import attention_sheet, caption_sheet
 from apps.parts.image_captioner.training_data import CaptionIds, stored_features, training_batches
 from shared import cli, saved_models, settings
 from shared.console import JsonKeys, finish_batch, print_answers, say
+from shared.data.batches import spread
 from shared.data.digest import described_file, digest_of
-from shared.data.images import load_each, named_files, random_crop, resize, sample_photos, spread
+from shared.data.photo_files import load_each, named_files, sample_photos
+from shared.data.sizes import random_crop, resize
 from shared.data.vocabulary import START, Vocabulary, Words
 from shared.decoding.captioner import Captioner, load_captioner
 from shared.drawing import pictures

@@ -33,9 +33,10 @@ from shared.classifiers.classifier import find_classifier
 from shared.classifiers.fine_tuning import FineTuning, crops, photo_network
 from shared.classifiers.metrics import accuracies
 from shared.console import JsonKeys, finish_batch, print_answers, say
-from shared.data.images import crop_square, load_each, named_files, sample_photos
 from shared.data.labelled import labelled_photos
+from shared.data.photo_files import load_each, named_files, sample_photos
 from shared.data.photo_sets import PhotosInMemory
+from shared.data.sizes import crop_square
 from shared.drawing import pictures
 from shared.drawing.bars import bar_panel
 from shared.errors import UserError

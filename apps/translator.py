@@ -39,8 +39,8 @@ from apps.parts.translator.subwords import Subwords
 from apps.parts.translator.writer import Translator
 from shared import cli, saved_models, settings
 from shared.console import say
+from shared.data.batches import spread
 from shared.data.digest import digest_of
-from shared.data.images import spread
 from shared.data.vocabulary import PAD, START
 from shared.drawing.pictures import picture_path
 from shared.errors import UserError

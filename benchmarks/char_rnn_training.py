@@ -30,7 +30,7 @@ from apps.parts.char_rnn.writer import compile_block_losses
 from shared import cli
 from shared.console import say
 from shared.data.alphabet import Alphabet
-from shared.data.datasets import open_text
+from shared.data.text import open_text
 from shared.errors import UserError
 from shared.files import output_path, write_atomically
 from shared.settings import Precision, Range, Settings

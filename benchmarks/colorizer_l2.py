@@ -28,8 +28,8 @@ from apps.parts.colorizer.metrics import Table, load_comparison
 from shared import cli, saved_models
 from shared.console import say
 from shared.data.datasets import ImageSet, open_images
-from shared.data.images import crop_square
 from shared.data.photo_sets import open_train_splits
+from shared.data.sizes import crop_square
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.files import output_path

@@ -25,7 +25,10 @@ import numpy as np
 from apps import detector as app
 from apps.parts.detector.published import ROWS, set_published_weights
 from shared import cli
-from shared.data.images import image_files, load_image, resize, spread
+from shared.data.batches import spread
+from shared.data.images import load_image
+from shared.data.photo_files import image_files
+from shared.data.sizes import resize
 from shared.settings import Range, Settings
 from shared.training.runtime import import_keras
 

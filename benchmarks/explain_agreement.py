@@ -21,8 +21,8 @@ from apps.explain import CLASSIFIER, grad_cam
 from apps.parts.explain.asked import network_of
 from apps.parts.explain.questions import Asked
 from shared import cli
-from shared.data.images import crop_square
 from shared.data.labelled import labelled_photos
+from shared.data.sizes import crop_square
 from shared.errors import UserError
 from shared.settings import Range, Settings
 

@@ -36,7 +36,8 @@ import numpy as np
 
 from shared import cli, saved_models
 from shared.console import say
-from shared.data.images import load_image, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
 from shared.errors import UserError
 from shared.settings import Range, Seed, Settings
 

@@ -22,7 +22,7 @@ from shared import cli
 from shared.classifiers.attacks import Attacker
 from shared.classifiers.classifier import Classifier, find_classifier
 from shared.console import print_each
-from shared.data.images import resize
+from shared.data.sizes import resize
 from shared.errors import UserError
 from shared.settings import Range, Settings
 

@@ -23,7 +23,7 @@ import numpy as np
 from apps import translator as app
 from apps.parts.translator.writer import Translator
 from shared import cli
-from shared.data.datasets import open_text
+from shared.data.text import open_text
 from shared.data.vocabulary import END, START
 from shared.settings import Range, Settings
 

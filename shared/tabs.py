@@ -19,7 +19,9 @@ import gradio as gr
 import numpy as np
 
 from shared import saved_models
-from shared.data.images import fit_within, load_image, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
+from shared.data.sizes import fit_within
 from shared.errors import UserError, in_range
 
 MAX_SIDE = 1280  # pixels: a larger photo is scaled down to this

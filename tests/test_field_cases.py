@@ -22,8 +22,9 @@ from shared.classifiers import fine_tuning
 from shared.console import for_each
 from shared.data.datasets import find_photos, open_images
 from shared.data.digest import described_file, digest_of
-from shared.data.images import image_files, load_image, say_left_out
+from shared.data.images import load_image
 from shared.data.labelled import labelled_photos
+from shared.data.photo_files import image_files, say_left_out
 from shared.data.photo_sets import open_train_splits
 from shared.drawing.curves import plot_curves
 from shared.drawing.pictures import picture_path, save_image

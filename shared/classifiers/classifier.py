@@ -14,7 +14,7 @@ from shared import saved_models
 from shared.classifiers.attacks import Attacker, without_kinks
 from shared.classifiers.imagenet import imagenet_classes
 from shared.classifiers.metrics import softmax
-from shared.data.images import crop_square
+from shared.data.sizes import crop_square
 from shared.errors import UserError, suggest
 from shared.files import downloading
 from shared.training.runtime import import_keras

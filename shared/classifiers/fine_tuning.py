@@ -12,8 +12,8 @@ from shared import settings
 from shared.console import loading
 from shared.data.batches import shuffled
 from shared.data.digest import digest_of
-from shared.data.images import random_crop, resize
 from shared.data.photo_sets import PhotosInMemory, load_and_split, open_train_splits
+from shared.data.sizes import random_crop, resize
 from shared.errors import UserError
 from shared.settings import Precision, Range, Training
 

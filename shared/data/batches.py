@@ -1,4 +1,4 @@
-"""The order in which a training sees its examples."""
+"""Which examples, and in which order."""
 
 from __future__ import annotations
 
@@ -23,3 +23,8 @@ def shuffled(count: int, batch: int, seed: int, epoch: int = 0) -> Iterator[tupl
         for start in range(0, count - batch + 1, batch):
             yield order[start : start + batch], rng
         epoch += 1
+
+
+def spread(count: int, most: int) -> list[int]:
+    """At most so many numbers of range(count), spread evenly, the first and the last included."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()

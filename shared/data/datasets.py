@@ -1,14 +1,11 @@
-"""Texts and photos for training, from what `--data` names: a file, a folder, or a TensorFlow Datasets (TFDS) name.
+"""Photos for training, from what `--data` names: a file, a folder, or a TensorFlow Datasets (TFDS) name.
 
 A folder keeps the splits that it has, also those of Flickr8k's published lists; `open_images` says how. A name that is
-not on the disk and looks like one of TFDS (tiny_shakespeare, imagenette/160px-v2, celeb_a) is downloaded by TFDS, which
-checks it and keeps it.
+not on the disk and looks like one of TFDS (imagenette/160px-v2, celeb_a) is downloaded by TFDS.
 """
 
 from __future__ import annotations
 
-import importlib.util
-import logging
 import os
 import re
 import unicodedata
@@ -17,84 +14,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
-from typing import Any
 
 import numpy as np
 
 from shared.console import say
+from shared.data import tfds
+from shared.data.batches import spread
 from shared.data.digest import described_file, digest_of
-from shared.data.images import image_files, is_system_name, iter_images, say_left_out, spread
-from shared.errors import UserError, suggest
+from shared.data.photo_files import image_files, is_system_name, iter_images, say_left_out
+from shared.data.text import open_text
+from shared.errors import UserError
 
-TFDS_NEEDS = ("tensorflow_datasets", "tensorflow", "importlib_resources")  # TFDS 4.9.10 forgets to declare the last
-SPLITS = ("train", "validation", "test")
 SPLIT_FOLDERS = {"train": ("train",), "validation": ("validation", "val", "valid", "dev"), "test": ("test",)}
 
 Example = tuple[np.ndarray, int | None]  # uint8 (H, W, 3), class
-
-
-# Text
-
-
-def open_text(data: str | Path) -> str:
-    """The whole text of a UTF-8 file or a TFDS name; line ends become a single newline.
-
-    Raises:
-        UserError: missing, a folder, empty, not text, not UTF-8, or TFDS cannot provide it.
-    """
-    path = Path(data).expanduser()
-    if os.path.isfile(path):
-        return _decode(path, path.read_bytes())
-    if os.path.exists(path):
-        raise UserError(f"{path} is not a file; give one plain text file.")
-    return _tfds_text(str(data))
-
-
-def _decode(path: Path, content: bytes) -> str:
-    if b"\0" in content:
-        at = content.index(b"\0")
-        raise UserError(f"{path} is not plain text: byte {at} is zero; give a text file, saved as UTF-8.")
-    try:
-        text = content.decode("utf-8").removeprefix("\ufeff")  # Windows editors begin UTF-8 with a byte-order mark
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not UTF-8: byte {error.start} is wrong; save it again as UTF-8.") from error
-    if not text.strip():
-        raise UserError(f"{path} is empty; give a file with some text in it.")
-    return text.replace("\r\n", "\n").replace("\r", "\n")
-
-
-def _tfds_text(name: str) -> str:
-    tfds = _import_tfds(name)
-    builder = _prepared(tfds, name)
-    feature = _needed(builder, tfds.features.Text, "text")
-    splits = [split for split in SPLITS if split in builder.info.splits] or list(builder.info.splits)
-    # One split after the other: read together, TFDS would interleave them and the text would lose its order.
-    parts = [[example[feature].decode() for example in _examples(tfds, builder, split)] for split in splits]
-    return "".join("\n".join(part) for part in parts)
-
-
-# Translations
-
-
-def open_translations(name: str, split: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """The languages of a TFDS set of translations, and its rows, each a sentence for every language.
-
-    Raises:
-        UserError: no such data set, or it has no translations or no such split.
-    """
-    tfds = _import_tfds(name)
-    builder = _prepared(tfds, name)
-    languages = tuple(getattr(builder.info.features, "languages", ()))
-    if not languages:
-        raise UserError(f"The TFDS data set {builder.name} has no translations; choose another one.")
-    if split not in builder.info.splits:
-        raise UserError(f"TFDS {name} has the splits {', '.join(builder.info.splits)}, not {split}.")
-    rows = [{key: example[key].decode() for key in languages} for example in _examples(tfds, builder, split)]
-    return languages, rows
-
-
-# Photos
 
 
 @dataclass(frozen=True)
@@ -236,15 +169,14 @@ def _files(paths: list[Path], labels: list[int | None], classes: tuple[str, ...]
 
 
 def _tfds_images(name: str, split: str) -> ImageSet:
-    tfds = _import_tfds(name)
-    builder = _prepared(tfds, name)
-    image_key = _needed(builder, tfds.features.Image, "photos")
-    label_key = _feature(builder, tfds.features.ClassLabel)
+    builder = tfds.prepared(name)
+    image_key = tfds.needed(builder, "Image", "photos")
+    label_key = tfds.feature(builder, "ClassLabel")
     if split != "all" and re.fullmatch(r"\w+", split) and builder.info.splits and split not in builder.info.splits:
         raise UserError(f"TFDS {name} has the splits {', '.join(builder.info.splits)} and all, not {split}.")
 
     def read() -> Iterator[Example]:
-        for example in _examples(tfds, builder, split):
+        for example in tfds.examples(builder, split):
             yield _rgb(example[image_key]), int(example[label_key]) if label_key else None
 
     classes = tuple(builder.info.features[label_key].names) if label_key else ()
@@ -254,72 +186,3 @@ def _tfds_images(name: str, split: str) -> ImageSet:
 
 def _rgb(image: np.ndarray) -> np.ndarray:
     return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image[..., :3]
-
-
-# TensorFlow Datasets
-
-
-def _import_tfds(name: str) -> ModuleType:
-    if not re.fullmatch(r"\w+(/[\w-]+)?(:[\d.*]+)?", name):
-        raise UserError(f"There is no file or folder {name}; check its name.")
-    missing = [package for package in TFDS_NEEDS if importlib.util.find_spec(package) is None]
-    if missing:
-        raise UserError(
-            f"There is no file or folder {name}; for the TFDS data set of that name, install what is missing: "
-            f"pip install {' '.join(missing).replace('_datasets', '-datasets')}"
-        )
-    import tensorflow_datasets as tfds
-
-    logging.getLogger("absl").setLevel(logging.ERROR)  # TFDS warns of every data set that is not downloaded yet
-    return tfds
-
-
-def _prepared(tfds: ModuleType, name: str) -> Any:
-    """The TFDS builder of that name, downloaded now unless it has been before."""
-    known = sorted(set(tfds.list_builders(with_community_datasets=False)))
-    short = re.split("[/:]", name)[0]
-    if short not in known:
-        raise UserError(f"There is no file or folder {name}, and TFDS has no such data set.{suggest(short, known)}")
-    try:
-        builder = tfds.builder(name)
-        if not builder.is_prepared():
-            _check_online(builder)
-            builder.download_and_prepare()
-    except UserError:
-        raise
-    except Exception as error:  # TFDS raises many kinds, AssertionError among them
-        reason = str(error).strip().split("\n")[0]
-        raise UserError(f"TFDS cannot prepare {name}: {reason.rstrip('.')}.") from error
-    return builder
-
-
-def _check_online(builder: Any) -> None:
-    """Fail in seconds without a network; left alone, TFDS tries again for minutes."""
-    import requests
-
-    for url in list(builder.url_infos or ())[:1]:
-        try:
-            requests.head(url, timeout=10)
-        except requests.RequestException as error:
-            site = url.split("/")[2]
-            raise UserError(
-                f"{builder.name} is not on this computer yet and {site} cannot be reached to download it; "
-                "connect to the network, or give a file or folder."
-            ) from error
-
-
-def _feature(builder: Any, kind: type) -> str | None:
-    """The name of the first feature of that kind, if there is one."""
-    return next((key for key, feature in builder.info.features.items() if isinstance(feature, kind)), None)
-
-
-def _needed(builder: Any, kind: type, what: str) -> str:
-    """The same; UserError if there is none."""
-    key = _feature(builder, kind)
-    if key is None:
-        raise UserError(f"The TFDS data set {builder.name} has no {what}; choose another one.")
-    return key
-
-
-def _examples(tfds: ModuleType, builder: Any, split: str) -> Iterator[dict[str, Any]]:
-    return iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))

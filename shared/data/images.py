@@ -1,4 +1,4 @@
-"""Photos from files, safely: what Pillow can decode becomes uint8 RGB of shape (H, W, 3), anything else a UserError.
+"""A photo from a file, safely: what Pillow can decode becomes uint8 RGB of shape (H, W, 3), anything else a UserError.
 
 Files may come from strangers. So the content tells the format, only image decoders are tried (Pillow's EPS reader, for
 example, would start Ghostscript), and the size in the header is checked before any pixel is decoded.
@@ -6,47 +6,20 @@ example, would start Ghostscript), and the size in the header is checked before 
 
 from __future__ import annotations
 
-import importlib.util
 import io
 import os
-import sys
 import warnings
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import ExifTags, Image, ImageCms, ImageOps, UnidentifiedImageError
 
-from shared.console import for_each, held_stderr, say
+from shared.console import held_stderr
 from shared.errors import UserError
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "PPM", "AVIF")
-_JPEGS = (".jpg", ".jpeg", ".jpe", ".jif", ".jfif", ".mpo")
-_OTHERS = (".png", ".apng", ".webp", ".gif", ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif")
-EXTENSIONS = _JPEGS + _OTHERS
-BESIDE_PHOTOS = (
-    ".txt",
-    ".csv",
-    ".tsv",
-    ".json",
-    ".jsonl",
-    ".xml",
-    ".md",
-    ".html",
-    ".yaml",
-    ".yml",
-    ".mat",
-    ".npz",
-    ".npy",
-)
-"""Endings of files that data sets have beside their photos, and that nobody takes for one."""
-SYSTEM_NAMES = (".", "__MACOSX", "@eaDir", "$RECYCLE.BIN", "System Volume Information", "lost+found", "Thumbs.db")
-"""How the names of what no person has put into a folder begin."""
-
-
-# Reading
 
 
 def load_image(path: str | Path, max_pixels: float = 64e6, mode: str = "RGB") -> np.ndarray:
@@ -226,163 +199,3 @@ def exif_of_upright(path: str | Path) -> bytes:
             return exif.tobytes() if exif and image.format != "TIFF" else b""
     except Exception:  # odd metadata are no reason to fail
         return b""
-
-
-# Many photos
-
-
-def image_files(folder: str | Path) -> list[Path]:
-    """All photo files below the folder, through links, too, by extension, sorted; see `say_left_out` for the others."""
-    return _walk(folder)[0]
-
-
-def is_system_name(name: str) -> bool:
-    """Whether a file or folder is hidden or the operating system's own: no photo, and no class of photos."""
-    return name.startswith(SYSTEM_NAMES) or name == "desktop.ini"
-
-
-def _walk(folder: str | Path) -> tuple[list[Path], list[Path]]:
-    """The photo files below a folder, and whatever else is there that somebody might take for one."""
-    files: list[Path] = []
-    others: list[Path] = []
-    seen = {os.path.realpath(folder)}  # a link may lead back to where it is
-    for parent, folders, names in os.walk(folder, followlinks=True):
-        others += [Path(parent, name) for name in folders if is_system_name(name)]
-        folders[:] = sorted(name for name in folders if not is_system_name(name))
-        real = {name: os.path.realpath(Path(parent, name)) for name in folders}
-        folders[:] = [name for name in folders if real[name] not in seen]
-        seen.update(real.values())
-        for path in (Path(parent, name) for name in names):
-            if is_system_name(path.name) or path.suffix.lower() not in EXTENSIONS or not os.path.exists(path):
-                others.append(path)
-            else:
-                files.append(path)
-    kept = [path for path in others if path.suffix.lower() not in BESIDE_PHOTOS or is_system_name(path.name)]
-    return sorted(files), sorted(kept)
-
-
-@lru_cache
-def say_left_out(folder: Path) -> None:
-    """Count and name, in one line and once, what is in a folder and is not taken for a photo."""
-    others = _walk(folder)[1]
-    if others:
-        names = ", ".join(str(path.relative_to(folder)) for path in others[:5])
-        more = f" and {len(others) - 5} more" if len(others) > 5 else ""
-        say(f"Left out of {folder}: {len(others)} that are hidden, or no photos by their endings ({names}{more}).")
-
-
-def named_files(paths: Iterable[Path]) -> list[Path]:
-    """The files among `paths`, and all photos below the folders; UserError if a folder has none."""
-    files: list[Path] = []
-    for path in (path.expanduser() for path in paths):
-        found = image_files(path) if path.is_dir() else [path]
-        if not found:
-            raise UserError(f"{path} has no photos in it; give a folder of .jpg or .png files.")
-        if path.is_dir():
-            say_left_out(path)
-        files += found
-    return files
-
-
-def load_each(files: Sequence[Path], longest: int = 640) -> tuple[list[Path], list[np.ndarray], list[str]]:
-    """Read photos, none with a side above `longest`: the files that were read, their photos, the names of broken files.
-
-    What is wrong with a broken file is said at once. UserError if no file can be read.
-    """
-    found: list[tuple[Path, np.ndarray]] = []
-    broken = for_each(files, lambda file: found.append((file, fit_within(load_image(file), longest))))
-    if not found:
-        raise UserError("not one of these photos can be read.")
-    return [file for file, _ in found], [photo for _, photo in found], broken
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most so many numbers of range(count), spread evenly, the first and the last included."""
-    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(int)).tolist()
-
-
-def iter_images(files: Iterable[Path], max_pixels: float = 64e6) -> Iterator[tuple[Path, np.ndarray]]:
-    """Yield (path, uint8 (H, W, 3)) for training: broken files are skipped, counted, and named on stderr at the end.
-
-    Raises:
-        UserError: not one of the files could be read.
-    """
-    good, broken = 0, []
-    try:
-        for path in files:
-            try:
-                image = load_image(path, max_pixels)
-            except UserError:
-                broken.append(path)
-                continue
-            good += 1
-            yield path, image
-    finally:  # also when the caller stops before the end
-        if broken and good:
-            print(f"Skipped {_named(broken)} of {good + len(broken)} read.", file=sys.stderr)
-    if broken and not good:
-        raise UserError(f"Not one photo could be read: {_named(broken)}.")
-
-
-def _named(broken: list[Path], most: int = 5) -> str:
-    names = ", ".join(str(path) for path in broken[:most])
-    more = f" and {len(broken) - most} more" if len(broken) > most else ""
-    return f"{len(broken)} broken photo{'s' if len(broken) > 1 else ''} ({names}{more})"
-
-
-_SKIMAGE = ("chelsea.png", "coffee.png", "rocket.jpg", "astronaut.png", "camera.png")
-
-
-def sample_photos() -> list[Path]:
-    """The photos that come with scikit-image and Matplotlib (public domain or CC0); neither is imported."""
-    places = {
-        "skimage": tuple(f"data/{name}" for name in _SKIMAGE),
-        "matplotlib": ("mpl-data/sample_data/grace_hopper.jpg",),
-    }
-    found = []
-    for package, names in places.items():
-        spec = importlib.util.find_spec(package)
-        folders = spec.submodule_search_locations or () if spec else ()
-        found += [Path(folder, name) for folder in folders for name in names]
-    return [path for path in found if path.is_file()]
-
-
-# Sizes
-
-
-def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Scale a uint8 photo, (H, W, 3) or (H, W), to (height, width); the proportions may change."""
-    if image.shape[:2] == (height, width):
-        return image
-    return np.array(Image.fromarray(image).resize((width, height), Image.Resampling.BICUBIC, reducing_gap=3.0))
-
-
-def crop_square(image: np.ndarray, size: int, share: float = 1.0) -> np.ndarray:
-    """The square in the middle of a uint8 photo, scaled to (size, size).
-
-    Its side is the given share of the shorter side of the photo: 7/8 in the usual protocol of ImageNet.
-    """
-    height, width = image.shape[:2]
-    side = max(round(min(height, width) * share), 1)
-    top, left = (height - side) // 2, (width - side) // 2
-    return resize(image[top : top + side, left : left + side], size, size)
-
-
-def random_crop(image: np.ndarray, smallest: float, rng: np.random.Generator, mirror: bool = True) -> np.ndarray:
-    """A random part of a photo (H, W, 3), with at least the share `smallest` of its area; a view, not a copy.
-
-    This is the "random resized crop" of Szegedy et al. 2015, arXiv:1409.4842, before it is resized: its proportions
-    differ from the photo's by up to 4:3. With `mirror`, half of the crops are mirrored.
-    """
-    side, stretch = rng.uniform(smallest, 1) ** 0.5, (4 / 3) ** rng.uniform(-0.5, 0.5)
-    shares = np.minimum((side * stretch, side / stretch), 1)
-    height, width = np.maximum(image.shape[:2] * shares, 1).astype(int)
-    top, left = rng.integers(image.shape[0] - height + 1), rng.integers(image.shape[1] - width + 1)
-    return image[top : top + height, left : left + width][:, :: rng.choice((1, -1)) if mirror else 1]
-
-
-def fit_within(image: np.ndarray, longest: int) -> np.ndarray:
-    """Scale a uint8 photo down, in proportion, until neither side is above `longest`; small ones stay as they are."""
-    height, width = image.shape[:2]
-    scale = min(1.0, longest / max(height, width))
-    return resize(image, max(1, round(height * scale)), max(1, round(width * scale)))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.data.batches import spread
 from shared.data.datasets import open_images
-from shared.data.images import iter_images, named_files, spread
+from shared.data.photo_files import iter_images, named_files
 
 
 def labelled_photos(source: str | Path, most: int) -> Iterator[tuple[np.ndarray, str]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from shared.data.datasets import ImageSet, open_images
-from shared.data.images import crop_square, fit_within
+from shared.data.sizes import crop_square, fit_within
 from shared.errors import UserError
 
 

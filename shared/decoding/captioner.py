@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from shared import saved_models
-from shared.data.images import resize
+from shared.data.sizes import resize
 from shared.data.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, Words
 from shared.decoding.beam_search import TokenRules, beam_search, sampler
 from shared.errors import UserError

@@ -16,7 +16,8 @@ from apps import colorizer as app
 from apps.parts.colorizer import lab
 from apps.parts.colorizer.metrics import psnr
 from shared import saved_models
-from shared.data.images import load_image, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, scores
 from tests.apps.toys.colorizer import TOY, save, scene

@@ -14,7 +14,8 @@ from apps.parts.detector.augmenting import augmented
 from apps.parts.detector.average_precision import Boxes, average_precisions, no_boxes, overlaps
 from apps.parts.detector.sheets import tile_places
 from shared import saved_models
-from shared.data.images import load_image, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
 from shared.errors import UserError
 from shared.training.tflite import read_tensors
 from tests.apps.command import Command

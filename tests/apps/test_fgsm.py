@@ -16,8 +16,10 @@ from shared import saved_models
 from shared.classifiers import attacks
 from shared.classifiers.attacks import Attacker
 from shared.classifiers.classifier import find_classifier
-from shared.data.images import crop_square, load_image, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
 from shared.data.photo_sets import load_and_split, open_train_splits
+from shared.data.sizes import crop_square
 from shared.drawing.pictures import save_image
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, scores

@@ -39,7 +39,8 @@ from apps.parts.gallery.page import opened
 from apps.parts.silent_film.sounds import LENGTH, Book, _bands
 from apps.parts.translator.subwords import Subwords
 from shared import cli, saved_models
-from shared.data.images import crop_square, fit_within, load_image
+from shared.data.images import load_image
+from shared.data.sizes import crop_square, fit_within
 from shared.data.vocabulary import Vocabulary
 from shared.drawing.pictures import save_image
 from shared.errors import UserError

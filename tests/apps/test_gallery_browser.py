@@ -21,7 +21,7 @@ import pytest
 from apps import gallery as app
 from apps.parts.gallery import start
 from apps.parts.gallery.page import opened
-from shared.data.images import sample_photos
+from shared.data.photo_files import sample_photos
 
 PATIENCE_MS = 300_000  # a first answer loads a model; the machine may be busy
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")

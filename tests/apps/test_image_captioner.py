@@ -12,7 +12,8 @@ import pytest
 from apps import image_captioner as app
 from apps.parts.image_captioner.captions import read_captions, read_photos
 from shared import saved_models
-from shared.data.images import load_image, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
 from shared.decoding.captioner import load_captioner
 from shared.layers.mobilenet import freeze_lower_blocks
 from shared.training.runtime import import_keras

@@ -16,8 +16,9 @@ import numpy as np
 from PIL import Image, ImageCms
 
 from shared import saved_models, settings
-from shared.data.datasets import open_images, open_text
+from shared.data.datasets import open_images
 from shared.data.images import exif_of_upright, load_image
+from shared.data.text import open_text
 
 # ------------------------------------------------------------------------------------------------------- Good files
 

@@ -43,7 +43,9 @@ def shipped_network_is_attacked() -> dict:
     """FGSM on a photo, as the app makes it: what it adds, in hexadecimal (128 is nothing), by size and epsilon."""
     from apps.fgsm import gradient_sign, moved
     from shared.classifiers.classifier import find_classifier
-    from shared.data.images import crop_square, load_image, sample_photos
+    from shared.data.images import load_image
+    from shared.data.photo_files import sample_photos
+    from shared.data.sizes import crop_square
 
     classifier = find_classifier("photo_classifier", 1)
     photo = load_image(next(path for path in sample_photos() if path.stem == "chelsea"))

@@ -20,7 +20,7 @@ import numpy as np
 from PIL import Image
 
 from apps.parts.colorizer import lab
-from shared.data.images import resize
+from shared.data.sizes import resize
 from shared.errors import UserError
 from shared.training.inference import compiled_inference
 

@@ -13,7 +13,7 @@ from apps.parts.colorizer import lab
 from shared.console import say
 from shared.data.batches import shuffled
 from shared.data.datasets import ImageSet
-from shared.data.images import crop_square, random_crop, resize
+from shared.data.sizes import crop_square, random_crop, resize
 
 Batch = tuple[np.ndarray, np.ndarray]
 """L float32 (batch, size, size, 1), 0..100, and the chroma ab float32 (batch, size / stride, size / stride, 2)."""

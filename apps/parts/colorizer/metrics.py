@@ -18,7 +18,7 @@ from apps.parts.colorizer import lab
 from shared import saved_models
 from shared.classifiers.classifier import find_classifier
 from shared.console import say
-from shared.data.images import crop_square
+from shared.data.sizes import crop_square
 from shared.drawing.curves import Curve, plot_curves
 from shared.errors import UserError
 from shared.training.inference import compiled_inference

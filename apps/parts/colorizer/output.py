@@ -11,7 +11,8 @@ import numpy as np
 from apps.parts.colorizer import lab
 from apps.parts.colorizer.guided_filter import Hint
 from shared.console import say
-from shared.data.images import exif_of_upright, fit_within, load_image
+from shared.data.images import exif_of_upright, load_image
+from shared.data.sizes import fit_within
 from shared.drawing.pictures import format_of, grid, save_image
 from shared.errors import UserError
 from shared.files import output_path

@@ -15,7 +15,8 @@ from apps.parts.detector.average_precision import Boxes, average_precisions
 from apps.parts.detector.labels import LabelledPhotos
 from apps.parts.detector.sheets import tile_places
 from shared.console import for_each
-from shared.data.images import load_image, resize
+from shared.data.images import load_image
+from shared.data.sizes import resize
 from shared.errors import UserError, suggest
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ import numpy as np
 
 from apps.parts.detector.average_precision import Boxes, no_boxes
 from shared.console import say
-from shared.data.datasets import open_text
 from shared.data.digest import digest_of
-from shared.data.images import image_files
+from shared.data.photo_files import image_files
+from shared.data.text import open_text
 from shared.data.xml import read_xml
 from shared.errors import UserError
 

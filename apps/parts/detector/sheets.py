@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from apps.parts.detector.average_precision import Boxes
-from shared.data.images import resize
+from shared.data.sizes import resize
 from shared.drawing import pictures
 
 WIDTH, HEIGHT = 600, 440  # pixels of a photo on the sheet

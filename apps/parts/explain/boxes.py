@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from shared.data.images import crop_square, image_files, load_image
+from shared.data.images import load_image
+from shared.data.photo_files import image_files
+from shared.data.sizes import crop_square
 from shared.errors import UserError
 
 IN_IMAGENET: dict[str, tuple[int | range, ...]] = {

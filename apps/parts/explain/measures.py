@@ -13,8 +13,8 @@ from apps.parts.explain.questions import Asked, leaves
 from apps.parts.explain.scores import agreement, curves
 from apps.parts.explain.sheets import save_sanity
 from shared.classifiers.classifier import Classifier
-from shared.data.images import crop_square
 from shared.data.labelled import labelled_photos
+from shared.data.sizes import crop_square
 from shared.errors import UserError
 
 Methods = Mapping[str, Callable[[Asked, np.ndarray], np.ndarray]]

@@ -14,7 +14,7 @@ from shared import saved_models, tabs
 from shared.atari.agents import load_policy
 from shared.atari.recording import record_game
 from shared.classifiers.classifier import Classifier
-from shared.data.images import crop_square
+from shared.data.sizes import crop_square
 from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Explain", 45

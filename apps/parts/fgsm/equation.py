@@ -11,7 +11,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from apps.parts.fgsm.inputs import Goal, share
 from shared.classifiers.classifier import Classifier
-from shared.data.images import crop_square, load_image
+from shared.data.images import load_image
+from shared.data.sizes import crop_square
 from shared.drawing.bars import BACKGROUND, BAR, CHOSEN, PALE, TEXT
 from shared.drawing.pictures import save_image
 

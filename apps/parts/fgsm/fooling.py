@@ -19,7 +19,8 @@ from shared.classifiers.attacks import Loss
 from shared.classifiers.classifier import Classifier
 from shared.classifiers.metrics import softmax
 from shared.console import say
-from shared.data.images import load_image, spread
+from shared.data.batches import spread
+from shared.data.images import load_image
 from shared.drawing import pictures
 
 CERTAIN = 0.996

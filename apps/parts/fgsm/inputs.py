@@ -11,7 +11,7 @@ import numpy as np
 from shared.classifiers.attacks import grey_levels
 from shared.classifiers.classifier import Classifier
 from shared.console import say
-from shared.data.images import fit_within
+from shared.data.sizes import fit_within
 from shared.errors import UserError
 from shared.files import output_path
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from shared.classifiers.attacks import Attacker
 from shared.classifiers.classifier import Classifier
-from shared.data.images import crop_square
 from shared.data.labelled import labelled_photos
+from shared.data.sizes import crop_square
 from shared.errors import UserError
 
 

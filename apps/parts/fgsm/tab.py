@@ -7,7 +7,7 @@ from apps.parts.fgsm.equation import equation, guesses_of_terms, save
 from apps.parts.fgsm.inputs import goal_for
 from shared import tabs
 from shared.classifiers.classifier import find_classifier
-from shared.data.images import crop_square
+from shared.data.sizes import crop_square
 
 TITLE, POSITION = "Fool", 40
 GROUP, PICTURE = "Doubt", "saved_models/photo_classifier/fgsm.webp"

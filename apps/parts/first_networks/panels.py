@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from apps.parts.first_networks.tasks import LETTERS, LINE, Task
-from shared.data.images import resize
+from shared.data.sizes import resize
 from shared.drawing.curves import COLOURS, save_figure
 from shared.drawing.pictures import BLACK, draw_text
 

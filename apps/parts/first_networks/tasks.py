@@ -11,7 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from shared.data.images import load_image, resize, sample_photos
+from shared.data.images import load_image
+from shared.data.photo_files import sample_photos
+from shared.data.sizes import resize
 
 LINE = (-4.9, 1.7, -1.0)
 """AIMA, figure 18.15: -4.9 + 1.7 x1 - x2 = 0 divides earthquakes from underground explosions."""

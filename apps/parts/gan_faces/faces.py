@@ -6,7 +6,7 @@ import numpy as np
 
 from shared.console import loading
 from shared.data.datasets import open_images
-from shared.data.images import crop_square
+from shared.data.sizes import crop_square
 from shared.errors import UserError
 from shared.layers.diff_augment import UNIFORMS
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 from apps.parts.gan_faces import distances
-from shared.data.images import load_image, resize
+from shared.data.images import load_image
+from shared.data.sizes import resize
 from shared.drawing.film import Film
 from shared.drawing.pictures import grid, save_image
 

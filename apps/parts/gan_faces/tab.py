@@ -17,7 +17,7 @@ from apps.parts.gan_faces.generators import (
 )
 from apps.parts.gan_faces.sheets import save_animation, save_sheet
 from shared import tabs
-from shared.data.images import resize
+from shared.data.sizes import resize
 from shared.errors import UserError, in_range
 
 TITLE, POSITION = "Generate faces", 70

@@ -13,7 +13,7 @@ import numpy as np
 
 from apps.parts.handwriting.lines import Sample, small_height_of
 from shared.console import say
-from shared.data.datasets import open_text
+from shared.data.text import open_text
 from shared.data.xml import read_xml
 from shared.errors import UserError, sentence_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from apps.parts.handwriting.lines import CHARACTERS
 from shared.data.alphabet import Alphabet
-from shared.data.datasets import open_text
+from shared.data.text import open_text
 from shared.errors import UserError
 
 SAMPLE = "Machine learning Mastery"

@@ -18,8 +18,10 @@ from pathlib import Path
 import numpy as np
 
 from shared.console import say
-from shared.data.datasets import described, find_photos, open_text, split_photos
-from shared.data.images import iter_images, resize
+from shared.data.datasets import described, find_photos, split_photos
+from shared.data.photo_files import iter_images
+from shared.data.sizes import resize
+from shared.data.text import open_text
 from shared.data.vocabulary import Words
 from shared.decoding.captioner import Caption
 from shared.errors import UserError

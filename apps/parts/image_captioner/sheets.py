@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from shared.data.images import fit_within, resize
+from shared.data.sizes import fit_within, resize
 from shared.drawing import pictures
 
 TILE, WORD_TILE = 320, 160  # pixels

@@ -18,7 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from shared.data.datasets import open_text, open_translations
+from shared.data.text import open_text
+from shared.data.tfds import open_translations
 from shared.errors import UserError
 
 LANGUAGES = {"deu": "de", "fra": "fr", "jpn": "ja", "kor": "ko", "por": "pt", "spa": "es", "ita": "it", "rus": "ru"}

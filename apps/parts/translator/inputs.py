@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from shared.data.datasets import open_text
+from shared.data.text import open_text
 from shared.errors import UserError
 
 LONGEST_TEXT = 100_000  # characters in a line

@@ -4,8 +4,6 @@ import contextlib
 import io
 import os
 import struct
-import subprocess
-import sys
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -16,36 +14,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared.data.images import (
-    crop_square,
-    exif_of_upright,
-    fit_within,
-    image_files,
-    iter_images,
-    load_each,
-    load_image,
-    named_files,
-    random_crop,
-    resize,
-    sample_photos,
-)
+from shared.data.images import exif_of_upright, load_image
 from shared.errors import UserError
+from tests.shared.data.pictures import BLUE, GREEN, RED, WHITE, close, corners
 
 ROOT = Path(__file__).parents[3]
-RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
-
-
-def corners() -> Image.Image:
-    """32 x 48 pixels (W x H): red, green / blue, white; every orientation of it looks different."""
-    image = Image.new("RGB", (32, 48))
-    for colour, place in ((RED, (0, 0)), (GREEN, (16, 0)), (BLUE, (0, 24)), (WHITE, (16, 24))):
-        image.paste(colour, (*place, place[0] + 16, place[1] + 24))
-    return image
-
-
-def close(image: np.ndarray, expected: np.ndarray | Image.Image, tolerance: int = 0) -> None:
-    assert image.dtype == np.uint8
-    np.testing.assert_allclose(image.astype(int), np.asarray(expected).astype(int), atol=tolerance)
 
 
 def encoded(image: Image.Image, format: str, **options) -> bytes:
@@ -415,148 +388,6 @@ def test_half_a_file_is_called_damaged(tmp_path, format):
     assert "damaged or incomplete" in refused(path)
 
 
-# Many pictures
-
-
-def test_image_files_are_sorted_and_hidden_ones_left_out(tmp_path):
-    for name in (
-        "b/2.JPEG",
-        "b/1.png",
-        "a/z.webp",
-        "c.gif",
-        "notes.txt",
-        ".cache/x.png",
-        "a/._z.png",
-        "__MACOSX/y.png",
-    ):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).touch()
-    found = [path.relative_to(tmp_path).as_posix() for path in image_files(tmp_path)]
-    assert found == ["a/z.webp", "b/1.png", "b/2.JPEG", "c.gif"]
-
-
-def test_named_files(tmp_path):
-    for name in ("a/2.png", "a/b/1.jpg", "a/notes.txt", "empty/notes.txt", "c.anything"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = named_files([tmp_path / "c.anything", tmp_path / "a", tmp_path / "gone.png"])
-    assert [path.name for path in found] == ["c.anything", "2.png", "1.jpg", "gone.png"]
-    assert named_files([]) == []
-    with pytest.raises(UserError, match="empty has no photos in it"):
-        named_files([tmp_path / "a", tmp_path / "empty"])
-
-
-def test_load_each_goes_on_after_a_broken_file(tmp_path, capsys):
-    files = [tmp_path / name for name in ("0.png", "broken.png", "1.png")]
-    for path in files[::2]:
-        corners().save(path)
-    files[1].write_bytes(b"no picture")
-    found, photos, broken = load_each(files, longest=24)
-    assert (found, broken) == (files[::2], [str(files[1])])
-    assert [photo.shape for photo in photos] == [(24, 16, 3)] * 2, "a folder of large photos must fit in memory"
-    assert capsys.readouterr().err.count("broken.png is not a photo") == 1
-    with pytest.raises(UserError, match="broken.png is not a photo"):
-        load_each(files[1:2], longest=24)
-    with pytest.raises(UserError, match="not one of these photos can be read"):
-        load_each(files[1:2] * 2, longest=24)
-
-
-def test_iter_images_skips_counts_and_names_broken_files(tmp_path, capsys):
-    for i in range(3):
-        corners().save(tmp_path / f"{i}.png")
-    (tmp_path / "1b.png").write_bytes(b"no picture")
-    pairs = list(iter_images(image_files(tmp_path)))
-    assert [path.name for path, _ in pairs] == ["0.png", "1.png", "2.png"]
-    close(pairs[0][1], corners())
-    said = capsys.readouterr().err
-    assert "Skipped 1 broken photo (" in said
-    assert "1b.png" in said
-    assert "of 4 read" in said
-
-
-def test_iter_images_names_a_few_of_many_and_reports_when_left_early(tmp_path, capsys):
-    for i in range(8):
-        (tmp_path / f"{i}.png").write_bytes(b"no picture")
-    corners().save(tmp_path / "9.png")
-    for _ in iter_images(image_files(tmp_path)):
-        break
-    said = capsys.readouterr().err
-    assert "Skipped 8 broken photos" in said
-    assert "and 3 more" in said
-
-
-def test_iter_images_says_nothing_when_all_is_well_and_raises_when_nothing_is(tmp_path, capsys):
-    corners().save(tmp_path / "good.png")
-    assert len(list(iter_images(image_files(tmp_path)))) == 1
-    (tmp_path / "good.png").write_bytes(b"no picture")
-    with pytest.raises(UserError, match="Not one photo could be read"):
-        list(iter_images(image_files(tmp_path)))
-    assert capsys.readouterr().err == ""
-
-
-# Sizes
-
-
-def test_sizes():
-    image = np.asarray(corners())
-    assert resize(image, 24, 16).shape == (24, 16, 3)
-    assert resize(image[..., 0], 10, 11).shape == (10, 11)
-    assert resize(image, 48, 32) is image
-    assert crop_square(image, 20).shape == (20, 20, 3)
-    close(crop_square(image, 32), image[8:40])
-    close(crop_square(image, 16, share=0.5), image[16:32, 8:24])
-    close(crop_square(image, 28, share=7 / 8), image[10:38, 2:30])
-    assert crop_square(image, 9, share=1e-6).shape == (9, 9, 3)
-    assert fit_within(image, 24).shape == (24, 16, 3)
-    assert fit_within(image, 400) is image
-    assert fit_within(np.zeros((1000, 1, 3), np.uint8), 10).shape == (10, 1, 3)
-
-
-@given(size=st.tuples(st.integers(1, 300), st.integers(1, 300)), side=st.integers(1, 64))
-@settings(max_examples=60, deadline=None)
-def test_sizes_of_any_picture(size, side):
-    image = np.zeros((*size, 3), np.uint8)
-    assert crop_square(image, side).shape == (side, side, 3)
-    height, width, _ = fit_within(image, side).shape
-    assert max(height, width) == min(side, max(size))
-    assert min(height, width) >= 1
-
-
-@given(size=st.tuples(st.integers(1, 80), st.integers(1, 80)), smallest=st.floats(0.01, 1), seed=st.integers(0, 999))
-@settings(max_examples=100, deadline=None)
-def test_a_random_crop_is_a_part_of_the_picture(size, smallest, seed):
-    image = np.arange(np.prod(size)).reshape(size)[..., None]
-    crop = random_crop(image, smallest, np.random.default_rng(seed))
-    height, width = crop.shape[:2]
-    assert 1 <= height <= size[0]
-    assert 1 <= width <= size[1]
-    mirrored = crop[:, ::-1]
-    upright = crop if crop[0, 0] <= mirrored[0, 0] else mirrored
-    top, left = divmod(int(upright[0, 0, 0]), size[1])
-    np.testing.assert_array_equal(upright, image[top : top + height, left : left + width])
-
-
-def test_random_crops_have_the_area_asked_for_and_half_are_mirrored():
-    rng, image = np.random.default_rng(0), np.tile(np.arange(200), (200, 1))[..., None]
-    crops = [random_crop(image, 0.3, rng) for _ in range(400)]
-    areas = np.array([crop.shape[0] * crop.shape[1] / 40_000 for crop in crops])
-    ratios = np.array([crop.shape[1] / crop.shape[0] for crop in crops])
-    assert 0.28 < areas.min() < 0.35
-    assert areas.max() > 0.9
-    assert 0.74 < ratios.min() < 0.8
-    assert 1.25 < ratios.max() < 1.35
-    assert 0.4 < np.mean([crop[0, 0, 0] > crop[0, -1, 0] for crop in crops]) < 0.6
-
-
-def test_sample_photos_are_there_and_cost_no_import():
-    program = "import sys; from shared.data.images import sample_photos; print(*sample_photos(), sep='\\n'); "
-    program += "assert not {'skimage', 'matplotlib'} & set(sys.modules)"
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    names = done.stdout.splitlines()
-    assert names == [str(path) for path in sample_photos()]
-    assert [load_image(name).shape[2] for name in names] == [3] * 6
-
-
 # Exif
 
 
@@ -576,12 +407,6 @@ def test_no_exif_is_none(tmp_path):
     (tmp_path / "torn.jpg").write_bytes(b"\xff\xd8\xff torn")
     assert exif_of_upright(tmp_path / "torn.jpg") == b""
     assert exif_of_upright(tmp_path / "missing.jpg") == b""
-
-
-def test_a_random_crop_is_mirrored_only_if_it_may_be():
-    rng, image = np.random.default_rng(0), np.tile(np.arange(50), (50, 1))[..., None]
-    crops = [random_crop(image, 0.3, rng, mirror=False) for _ in range(50)]
-    assert all(crop[0, 0] < crop[0, -1] for crop in crops)
 
 
 def test_a_broken_tiff_says_one_sentence_and_libtiff_nothing(tmp_path, capfd):

@@ -5,7 +5,7 @@ import pytest
 
 from apps.parts.colorizer import guided_filter, lab
 from apps.parts.colorizer.guided_filter import Chroma, Hint
-from shared.data.images import resize
+from shared.data.sizes import resize
 from shared.errors import UserError
 
 
