@@ -219,8 +219,8 @@ def non_maximum_suppression(boxes: Boxes) -> Boxes:
 def targets(boxes: Boxes, classes: int) -> np.ndarray:
     """What the anchors should say, float32 (1917, 4 + 1 + classes): moves, whether they count, classes.
 
-    An anchor is for the box of which it shares half or more; each box has its nearest anchor at least. Anchors that
-    share between .4 and .5 count neither way: -1.
+    An anchor is for a labelled box of which it shares half or more; each box has its nearest anchor at least. Anchors
+    that share between .4 and .5 count neither way: -1.
     """
     wanted = np.zeros((len(anchors()), 5 + classes), np.float32)
     if not len(boxes):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-SIDE, BOX = 28, 20  # pixels: of a drawing, and of the box that the digit fits
+SIDE, BOX = 28, 20  # pixels: of a drawing, and of the square that the digit fits
 LONGEST = 1600  # pixels: a larger photo is made smaller before it is searched
 FAINT = 0.06  # of the strongest ink: less is the grain of the paper
 CONTRAST = 0.12  # of the whole range: fainter marks are paper

@@ -8,15 +8,7 @@ from PIL import Image
 
 from shared.data import datasets, tfds
 from shared.data.datasets import open_images
-from shared.errors import UserError
-
-
-def refused(open_data, *args) -> str:
-    with pytest.raises(UserError) as caught:
-        open_data(*args)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
+from tests.shared.data.opened import contents, refused
 
 
 def pictures(folder: Path, *names: str) -> Path:
@@ -25,10 +17,6 @@ def pictures(folder: Path, *names: str) -> Path:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("RGB", (4, 3), (i, i, i)).save(folder / name)
     return folder
-
-
-def contents(images: datasets.ImageSet) -> list[tuple[int, int | None]]:
-    return [(int(image[0, 0, 0]), label) for image, label in images]
 
 
 # Folders of pictures

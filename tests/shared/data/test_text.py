@@ -3,15 +3,7 @@
 import pytest
 
 from shared.data.text import open_text
-from shared.errors import UserError
-
-
-def refused(open_data, *args) -> str:
-    with pytest.raises(UserError) as caught:
-        open_data(*args)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
+from tests.shared.data.opened import refused
 
 
 def test_open_text_reads_a_file(tmp_path):

@@ -6,27 +6,14 @@ import types
 import numpy as np
 import pytest
 
-from shared.data import datasets
 from shared.data import tfds as by_name
 from shared.data.datasets import open_images
 from shared.data.text import open_text
-from shared.errors import UserError
+from tests.shared.data.opened import contents, refused
 
 needs_tfds = pytest.mark.skipif(
     any(importlib.util.find_spec(package) is None for package in by_name.NEEDS), reason="TFDS is not installed"
 )
-
-
-def refused(open_data, *args) -> str:
-    with pytest.raises(UserError) as caught:
-        open_data(*args)
-    sentence = str(caught.value)
-    assert "\n" not in sentence
-    return sentence
-
-
-def contents(images: datasets.ImageSet) -> list[tuple[int, int | None]]:
-    return [(int(image[0, 0, 0]), label) for image, label in images]
 
 
 @pytest.fixture
