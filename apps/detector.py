@@ -4,10 +4,11 @@
     python apps/detector.py street.jpg --tiles 2             for small things on large photos
     python apps/detector.py evaluate --data coco128          recomputes the numbers of the model card
     python apps/detector.py train --data FOLDER              learns other things from photos with boxes
+    python apps/detector.py train --data FOLDER --init imagenet     the same, from a classifier's weights
     python apps/detector.py train --init FILE.tflite         begins with TensorFlow's published detector
 
 Method: SSD (Liu et al. 2016, arXiv:1512.02325) on MobileNetV1 (Howard et al. 2017, arXiv:1704.04861): at each place of
-six maps of features, from 19 x 19 to 1 x 1, a few anchors; for each anchor, how to move it onto a thing, and which
+some maps of features, from 38 x 38 to 1 x 1, a few anchors; for each anchor, how to move it onto a thing, and which
 thing. It learns with the focal loss (Lin et al. 2017, arXiv:1708.02002). What ships are the published weights of 2018,
 set into built-in Keras layers. Measured results, with hardware and time, are in saved_models/detector/README.md.
 """
@@ -31,6 +32,7 @@ from apps.parts.detector import labels as label_files
 from apps.parts.detector import published, sheets
 from apps.parts.detector.augmenting import augmented
 from apps.parts.detector.average_precision import Boxes, overlaps
+from apps.parts.detector.backbones import convolution, is_mobilenet_v2, mobilenet_v1, mobilenet_v2, take_over
 from apps.parts.detector.finding import Detector, chosen, find_each, measured, precision_lines, speed_line
 from apps.parts.detector.labels import LabelledPhotos
 from shared import cli, saved_models, settings
@@ -40,6 +42,7 @@ from shared.data.images import load_image
 from shared.data.photo_files import named_files, sample_photos
 from shared.drawing import pictures
 from shared.errors import UserError
+from shared.layers.mobilenet import mobilenet
 from shared.settings import Range, Settings, Training
 from shared.training import devices, fit_loop
 from shared.training.inference import compiled_inference
@@ -52,12 +55,12 @@ if TYPE_CHECKING:
 APP = "detector"
 SIZE = 300  # pixels
 BATCH = 16  # photos at a time where nothing is learned
-FIRST = 24
-POINTWISE = (48, 96, 96, 192, 192, 384, 384, 384, 384, 384, 384, 768, 768)  # MobileNetV1 of width 0.75
-STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 EXTRAS = ((192, 384), (96, 192), (96, 192), (48, 96))  # narrow, then wide at half the resolution
-GRIDS = (19, 10, 5, 3, 2, 1)  # places of each map, in both directions
+GRIDS = (19, 10, 5, 3, 2, 1, 38)  # places of each map, in both directions; the published detector lacks the last
+PUBLISHED_MAPS = 6
 SCALES = (0.2, 0.35, 0.5, 0.65, 0.8, 0.95, 1.0)  # of anchors, as shares of the photo
+SMALL = (0.07, 0.12, 0.2)  # those on the last map, which are squares
+IMAGENET = Path("imagenet")  # a word of --init
 MOVES = np.array([10, 10, 5, 5], np.float32)  # how much finer the network's moves are than shares of an anchor
 OVERLAP = 0.6  # a box that shares more with a likelier one of its class is the same thing
 CANDIDATES = 400  # boxes of a photo that are compared with one another
@@ -97,8 +100,11 @@ class Train(Training):
 
     run: Path = Path("outputs/detector/train")
     data: Path | None = None
-    """Photos with boxes: a Pascal VOC folder, images/ with labels/ and classes.txt (YOLO), or a COCO .json file;
-    without it, a .tflite file of --init is only converted."""
+    """Photos with boxes: a Pascal VOC folder, images/ with labels/ and classes.txt (YOLO), a COCO .json file, or a TFDS
+    name, as voc/2007; without it, a .tflite file of --init is only converted."""
+    init: Path | None = None
+    """Begin with this detector (a file or its folder, or a published .tflite file), or with "imagenet": MobileNetV2's
+    ImageNet weights; by default with the detector in saved_models/."""
     epochs: Annotated[int, Range(1, 10_000)] = 40
     """Passes over the photos."""
     batch: Annotated[int, Range(1, 10_000)] = 16
@@ -126,31 +132,24 @@ class Evaluate(Settings):
 # ------------------------------------------------------------------------------------------------------- Network
 
 
-def ssd(classes: int, dtype: str = "float32") -> keras.Model:
-    """Photos uint8 (batch, 300, 300, 3) -> moves (batch, 1917, 4) and logits (batch, 1917, classes) of the anchors."""
+def ssd(classes: int, dtype: str = "float32", v2: bool = False, maps: int = len(GRIDS)) -> keras.Model:
+    """Photos uint8 (batch, 300, 300, 3) -> moves (batch, anchors, 4) and logits (batch, anchors, classes).
+
+    It stands on MobileNetV1, or on MobileNetV2 in float32; the first so many maps of GRIDS have anchors.
+    """
     import keras
     from keras import layers
 
-    def convolution(x: Any, filters: int, size: int, name: str, strides: int = 1) -> Any:
-        x = layers.Conv2D(filters, size, strides, padding="same", name=name, dtype=dtype)(x)
-        return layers.ReLU(6.0, name=f"{name}_relu", dtype=dtype)(x)
-
     photos = keras.Input((SIZE, SIZE, 3), dtype="uint8", name="photos")
-    x = layers.Rescaling(1 / 127.5, -1.0, dtype=dtype)(photos)
-    x = convolution(x, FIRST, 3, "conv_0", strides=2)
-    features = []
-    for n, (filters, strides) in enumerate(zip(POINTWISE, STRIDES, strict=True), 1):
-        x = layers.DepthwiseConv2D(3, strides, padding="same", name=f"depthwise_{n}", dtype=dtype)(x)
-        x = layers.ReLU(6.0, name=f"depthwise_{n}_relu", dtype=dtype)(x)
-        x = convolution(x, filters, 1, f"pointwise_{n}")
-        if n in (11, 13):
-            features.append(x)
+    pixels = layers.Rescaling(1 / 127.5, -1.0, dtype=dtype)(photos)
+    finest, *features = mobilenet_v2(pixels) if v2 else mobilenet_v1(pixels, dtype)
+    x = features[-1]
     for n, (narrow, wide) in enumerate(EXTRAS, 2):
-        x = convolution(x, narrow, 1, f"reduce_{n}")
-        x = convolution(x, wide, 3, f"extra_{n}", strides=2)
+        x = convolution(x, narrow, 1, f"reduce_{n}", dtype=dtype)
+        x = convolution(x, wide, 3, f"extra_{n}", strides=2, dtype=dtype)
         features.append(x)
     moves, logits = [], []
-    for n, x in enumerate(features):
+    for n, x in enumerate([*features, finest][:maps]):
         kinds = len(shapes(n))
         moves.append(layers.Reshape((-1, 4), dtype=dtype)(layers.Conv2D(4 * kinds, 1, name=f"box_{n}", dtype=dtype)(x)))
         found = layers.Conv2D(classes * kinds, 1, name=f"class_{n}", dtype=dtype)(x)
@@ -165,7 +164,9 @@ def ssd(classes: int, dtype: str = "float32") -> keras.Model:
 
 
 def shapes(level: int) -> list[tuple[float, float]]:
-    """The heights and widths of a map's anchors, as shares of the photo: three on the first map, six on the others."""
+    """The heights and widths of a map's anchors, as shares of the photo: three on the two finest maps, else six."""
+    if level == PUBLISHED_MAPS:
+        return [(side, side) for side in SMALL]
     scale, following = SCALES[level], SCALES[level + 1]
     if level == 0:
         return [(0.1, 0.1), *((scale / ratio**0.5, scale * ratio**0.5) for ratio in (2, 1 / 2))]
@@ -175,7 +176,7 @@ def shapes(level: int) -> list[tuple[float, float]]:
 
 @cache
 def anchors() -> np.ndarray:
-    """Centre y, x, height and width of each, as shares of the photo, float32 (1917, 4)."""
+    """Centre y, x, height and width of each, as shares of the photo, (6249, 4); the first 1917 are published."""
     found = []
     for level, grid in enumerate(GRIDS):
         for row in range(grid):
@@ -185,8 +186,8 @@ def anchors() -> np.ndarray:
 
 
 def decoded(moves: np.ndarray) -> np.ndarray:
-    """Anchors after their moves (..., 1917, 4), as left, top, right, bottom in shares of the photo."""
-    moves, at = moves / MOVES, anchors()
+    """Anchors after their moves (..., anchors, 4), as left, top, right, bottom in shares of the photo."""
+    moves, at = moves / MOVES, anchors()[: moves.shape[-2]]
     y, x = at[:, 0] + moves[..., 0] * at[:, 2], at[:, 1] + moves[..., 1] * at[:, 3]
     height, width = (np.exp(np.minimum(moves[..., n], 5)) * at[:, n] for n in (2, 3))
     corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=-1)
@@ -194,7 +195,7 @@ def decoded(moves: np.ndarray) -> np.ndarray:
 
 
 def encoded(corners: np.ndarray) -> np.ndarray:
-    """The moves that bring each anchor onto a box (1917, 4): what `decoded` undoes."""
+    """The moves that bring each anchor onto a box (6249, 4): what `decoded` undoes."""
     at = anchors()
     left, top, right, bottom = corners.T
     height, width = np.maximum(bottom - top, 1e-4), np.maximum(right - left, 1e-4)
@@ -217,7 +218,7 @@ def non_maximum_suppression(boxes: Boxes) -> Boxes:
 
 
 def targets(boxes: Boxes, classes: int) -> np.ndarray:
-    """What the anchors should say, float32 (1917, 4 + 1 + classes): moves, whether they count, classes.
+    """What the anchors should say, float32 (6249, 4 + 1 + classes): moves, whether they count, classes.
 
     An anchor is for a labelled box of which it shares half or more; each box has its nearest anchor at least. Anchors
     that share between .4 and .5 count neither way: -1.
@@ -227,7 +228,7 @@ def targets(boxes: Boxes, classes: int) -> np.ndarray:
         return wanted
     y, x, height, width = anchors().T
     corners = np.stack([x - width / 2, y - height / 2, x + width / 2, y + height / 2], axis=-1)
-    shared = overlaps(corners, boxes.corners)  # (1917, boxes)
+    shared = overlaps(corners, boxes.corners)  # (6249, boxes)
     shared[shared.argmax(axis=0), np.arange(len(boxes))] = 2
     best, share = shared.argmax(axis=1), shared.max(axis=1)
     here = share >= 0.5
@@ -257,7 +258,7 @@ def loss(wanted: Any, said: Any) -> Any:
 
 
 def likely(moves: np.ndarray, logits: np.ndarray, least: float) -> list[Boxes]:
-    """The boxes of each photo that are at least so likely, of moves (n, 1917, 4) and logits (n, 1917, classes)."""
+    """The boxes of each photo that are at least so likely, of moves and logits (n, anchors, 4 or classes)."""
     found = []
     for corners, scores in zip(decoded(moves), 1 / (1 + np.exp(-logits)), strict=True):
         place, number = np.nonzero(scores >= least)
@@ -284,7 +285,7 @@ def load(model: Path | None = None, batch: int = BATCH) -> Detector:
 
 
 def batches(photos: LabelledPhotos, config: Train, epoch: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(photos uint8 (batch, 300, 300, 3), targets (batch, 1917, 5 + classes)) without end; each view is a new one."""
+    """(photos uint8 (batch, 300, 300, 3), targets (batch, 6249, 5 + classes)) without end; each view is a new one."""
     read = lru_cache(2000)(load_image)  # small data sets stay in memory
     for order, rng in shuffled(len(photos), config.batch, config.seed, epoch):
         views = [augmented(read(photos.files[n]), photos.boxes[n], SIZE, rng) for n in order]
@@ -292,31 +293,29 @@ def batches(photos: LabelledPhotos, config: Train, epoch: int) -> Iterator[tuple
         yield np.stack([view for view, _ in views]), np.stack(wanted)
 
 
-def start(config: Train, network: keras.Model) -> None:
-    """Begin with the published weights or with a saved detector's; layers for other classes begin anew."""
+def first_weights(config: Train) -> keras.Model | None:
+    """The network to begin with: ImageNet's, the published or a saved detector; None if there is none."""
+    import keras
+
+    if config.init == IMAGENET:
+        return mobilenet(keras.Input((SIZE, SIZE, 3)), pretrained=True)
     if config.init and config.init.suffix == ".tflite":
-        donor = ssd(len(published.CLASSES))
+        donor = ssd(len(published.CLASSES), maps=PUBLISHED_MAPS)
         published.set_published_weights(donor, config.init)
-    elif config.init or saved_models.is_shipped(APP):
-        donor = load(config.init).network
-    else:
-        return
-    for layer in network.layers:
-        weights = donor.get_layer(layer.name).get_weights() if layer.weights else []
-        if weights and [w.shape for w in weights] == [w.shape for w in layer.get_weights()]:
-            layer.set_weights(weights)
-        elif layer.name.startswith("class_"):
-            kernel, bias = layer.get_weights()
-            layer.set_weights([0.1 * kernel, np.full_like(bias, -4.6)])  # one in a hundred (Lin et al. 2017, 3.3)
+        return donor
+    return load(config.init).network if config.init or saved_models.is_shipped(APP) else None
 
 
 def fit(config: Train, learned: LabelledPhotos, held_out: LabelledPhotos, precision: str = "float32") -> float:
     """The training itself; returns the best mAP50 on the photos held out."""
     import keras
 
-    network, shipped = ssd(len(learned.labels), precision), ssd(len(learned.labels))
-    start(config, network)
-    side_by_side = keras.layers.Concatenate(axis=2, dtype="float32")(network.output)  # (batch, 1917, 4 + classes)
+    donor = first_weights(config)
+    v2 = donor is not None and is_mobilenet_v2(donor)
+    precision = "float32" if v2 else precision
+    network, shipped = (ssd(len(learned.labels), dtype, v2) for dtype in (precision, "float32"))
+    take_over(network, donor)
+    side_by_side = keras.layers.Concatenate(axis=2, dtype="float32")(network.output)  # (batch, 6249, 4 + classes)
     learner, steps = keras.Model(network.input, side_by_side), len(learned) // config.batch
     optimizer = adamw(config.epochs * steps, config.learning_rate, config.weight_decay, config.average, clip=10.0)
     learner.compile(optimizer, loss)
@@ -357,7 +356,7 @@ def convert(config: Train) -> None:
     if config.init is None or config.init.suffix != ".tflite":
         raise UserError("--data is missing: name photos with boxes, or a .tflite file by --init to convert.")
     import_keras()
-    network = ssd(len(published.CLASSES))
+    network = ssd(len(published.CLASSES), maps=PUBLISHED_MAPS)
     published.set_published_weights(network, config.init)
     saved_models.save(network, config.run, {"init": config.init.name, "labels": published.CLASSES})
     print(f"Converted {config.init.name}: {network.count_params():,} parameters. The model is in {config.run}.")

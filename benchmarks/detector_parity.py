@@ -74,7 +74,7 @@ class Interpreter:
 def compare(config: Parity) -> None:
     """Print how far both agree, and how fast they are."""
     import_keras()
-    network = app.ssd(80)
+    network = app.ssd(80, maps=app.PUBLISHED_MAPS)
     set_published_weights(network, config.tflite)
     ours, theirs = app.detector_of(network, [f"{n}" for n in range(80)]), Interpreter(config.tflite)
     files = image_files(config.data)

@@ -81,11 +81,12 @@ def needed(builder: Any, kind: str, what: str) -> str:
     return key
 
 
-def examples(builder: Any, split: str) -> Iterator[dict[str, Any]]:
-    """The examples of a split, in the order of their files."""
+def examples(builder: Any, split: str, encoded: str | None = None) -> Iterator[dict[str, Any]]:
+    """The examples of a split, in the order of their files; the photo of the name `encoded` as its file's bytes."""
     import tensorflow_datasets as tfds
 
-    return iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False)))
+    decoders = {encoded: tfds.decode.SkipDecoding()} if encoded else None
+    return iter(tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, decoders=decoders)))
 
 
 def open_translations(name: str, split: str) -> tuple[tuple[str, ...], list[dict[str, str]]]:

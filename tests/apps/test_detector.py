@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,11 +14,15 @@ from apps import detector as app
 from apps.parts.detector import labels, published
 from apps.parts.detector.augmenting import augmented
 from apps.parts.detector.average_precision import Boxes, average_precisions, no_boxes, overlaps
+from apps.parts.detector.backbones import is_mobilenet_v2, take_over
 from apps.parts.detector.sheets import tile_places
 from shared import saved_models
+from shared.data import tfds as by_name
 from shared.data.images import load_image
 from shared.data.photo_files import sample_photos
 from shared.errors import UserError
+from shared.layers import mobilenet
+from shared.training.runtime import import_keras
 from shared.training.tflite import read_tensors
 from tests.apps.command import Command
 
@@ -36,15 +42,16 @@ def boxes(*rows: tuple, scores: tuple = ()) -> Boxes:
 
 def test_anchors_are_those_of_the_published_detector():
     at = app.anchors()
-    assert at.shape == (1917, 4)
+    assert at.shape == (1917 + 3 * 38 * 38, 4)
     np.testing.assert_allclose(at[0], [0.5 / 19, 0.5 / 19, 0.1, 0.1], rtol=1e-6)
     np.testing.assert_allclose(at[1, 2:], [0.1414, 0.2828], atol=1e-4)
     np.testing.assert_allclose(at[1083], [0.05, 0.05, 0.35, 0.35], rtol=1e-6)
-    np.testing.assert_allclose(at[-1], [0.5, 0.5, 0.9747, 0.9747], atol=1e-4)
+    np.testing.assert_allclose(at[1916], [0.5, 0.5, 0.9747, 0.9747], atol=1e-4)
+    np.testing.assert_allclose(at[1917], [0.5 / 38, 0.5 / 38, 0.07, 0.07], rtol=1e-6)
 
 
 def test_moves_bring_anchors_onto_boxes():
-    corners = np.tile([0.2, 0.3, 0.6, 0.9], (1917, 1))
+    corners = np.tile([0.2, 0.3, 0.6, 0.9], (len(app.anchors()), 1))
     np.testing.assert_allclose(app.decoded(app.encoded(corners)), corners, atol=1e-5)
     still = app.decoded(np.zeros((1917, 4), np.float32))[0]
     np.testing.assert_allclose(still, np.clip([0.5 / 19 - 0.05] * 2 + [0.5 / 19 + 0.05] * 2, 0, 1), atol=1e-6)
@@ -198,6 +205,63 @@ def test_wrong_labels_are_a_sentence(tmp_path, line, said):
     assert said in str(error.value)
 
 
+@pytest.fixture
+def named(monkeypatch, tmp_path):
+    """A data set with boxes that TFDS really prepares, writes and reads back, in place of voc/2007."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    if any(importlib.util.find_spec(package) is None for package in by_name.NEEDS):
+        pytest.skip("TFDS is not installed")
+
+    class Toy(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        name = "voc"
+        VERSION = tfds.core.Version("1.0.0")
+        url_infos = None
+
+        def _info(self):
+            kinds = tfds.features.ClassLabel(names=["cat", "dog"])
+            objects = tfds.features.Sequence({"bbox": tfds.features.BBoxFeature(), "label": kinds})
+            features = tfds.features.FeaturesDict({"image": tfds.features.Image(), "objects": objects})
+            return tfds.core.DatasetInfo(builder=self, features=features)
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples(3), "validation": self._generate_examples(1)}
+
+        def _generate_examples(self, count):
+            for n in range(count):
+                box = tfds.features.BBox(ymin=0.1, xmin=0.2, ymax=0.5, xmax=0.8)
+                pixels = np.full((30, 40, 3), 40 * n, np.uint8)
+                yield n, {"image": pixels, "objects": [{"bbox": box, "label": 1}] * (n + 1)}
+
+    monkeypatch.setattr(tfds, "list_builders", lambda **_options: ["voc"])
+    monkeypatch.setattr(tfds, "builder", lambda name: Toy(data_dir=tmp_path / "tfds"))
+
+
+def test_a_name_of_tfds(named):
+    for _first_writes_photos_second_finds_them in range(2):
+        learned, held_out = labels.to_learn_from(Path("voc/2007"), 3, 0.07)
+        assert (learned.labels, len(learned), len(held_out)) == (("cat", "dog"), 3, 1)
+    for boxes_there in learned.boxes:
+        assert boxes_there.classes.tolist() == [1]
+        np.testing.assert_allclose(boxes_there.corners, [[0.2, 0.1, 0.8, 0.5]], atol=1e-6)
+    assert sorted(int(load_image(file).mean()) for file in learned.files) == [0, 40, 80]
+    assert len(labels.read(Path("voc/2007"), "all")) == 4
+    with pytest.raises(UserError, match="has the splits .*, not test"):
+        labels.read(Path("voc/2007"), "test")
+
+
+def test_what_no_network_can_learn_is_said_before(tmp_path, capsys):
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+    (tmp_path / "classes.txt").write_text("cat\ndog\n")
+    for n in range(40):
+        Image.new("RGB", (9, 9)).save(tmp_path / "images" / f"{n}.png")
+        (tmp_path / "labels" / f"{n}.txt").write_text("0 0.5 0.5 0.03 0.03\n0 0.5 0.5 0.3 0.3")
+    learned, _ = labels.to_learn_from(tmp_path, 3, 0.07)
+    said = capsys.readouterr().err
+    assert f"{len(learned)} of {2 * len(learned)} boxes are smaller than half of the smallest anchor" in said
+    assert "No boxes to learn from: dog." in said
+
+
 def test_an_xml_with_a_doctype_and_names_that_leave_the_folder(tmp_path):
     voc(tmp_path / "one", head='<!DOCTYPE x [<!ENTITY a "b">]>')
     with pytest.raises(UserError, match="has a DOCTYPE"):
@@ -260,6 +324,38 @@ def test_it_learns_and_is_evaluated(run, capsys):
     assert "photos/s by the network" in out
 
 
+@pytest.fixture
+def small_photos(monkeypatch):
+    monkeypatch.setattr(app, "GRIDS", (6, 3, 2, 1, 1, 1, 12))
+    monkeypatch.setattr(app, "SIZE", 96)
+    app.anchors.cache_clear()
+    yield
+    app.anchors.cache_clear()
+
+
+@pytest.mark.slow
+def test_it_begins_with_imagenets_weights(run, monkeypatch, tmp_path, small_photos):
+    """MobileNetV2's, and then with a detector on it; its statistics and its first block stay as they are."""
+    keras = import_keras()
+    donor = mobilenet.mobilenet(keras.Input((96, 96, 3)), pretrained=False)
+    weights = [0.9 * weight for weight in donor.get_weights()]
+    monkeypatch.setattr(mobilenet, "imagenet_weights", lambda: weights)
+    words = ["train", "--data", run.data, "--batch", 3, "--epochs", 1]
+    assert main(*words, "--init", "imagenet", "--run", tmp_path / "a") == 0
+    network = app.load(tmp_path / "a").network
+    for name in ("Conv1", "block_1_expand", "block_9_expand_BN"):
+        before, after = (each.get_layer(name).get_weights() for each in (donor, network))
+        for old, new in zip(before, after, strict=True):
+            np.testing.assert_allclose(new, 0.9 * old, rtol=2e-3, atol=1e-6)
+    again = app.first_weights(app.Train(init=tmp_path / "a"))
+    assert is_mobilenet_v2(again)
+    other = app.ssd(5, v2=True)
+    take_over(other, again)
+    for name, same in (("block_9_expand", True), ("box_6", True), ("class_6", False)):
+        kernels = (each.get_layer(name).get_weights()[0] for each in (again, other))
+        assert np.array_equal(*kernels) == same
+
+
 def test_boxes_as_json_and_counts(trained, capsys, tmp_path):
     Image.new("RGB", (300, 200), (110, 110, 110)).save(tmp_path / "a.png")
     found = json.loads(
@@ -277,7 +373,7 @@ def test_boxes_as_json_and_counts(trained, capsys, tmp_path):
     ("words", "said"),
     [
         ("--classes rad", "knows no 'rad'. Did you mean red"),
-        ("evaluate --data nowhere", "must be a Pascal VOC folder"),
+        ("evaluate --data nowhere", "There is no file or folder nowhere"),
         ("train", "--data is missing"),
         ("train --init x.tflite --run r", "cannot read x.tflite"),
     ],

@@ -1,4 +1,4 @@
-"""Photos with boxes, from Pascal VOC's folders, YOLO's text files or COCO's JSON; what is odd is counted and said."""
+"""Photos with boxes, from Pascal VOC's folders, YOLO's text files, COCO's JSON or TFDS; what is odd is counted."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from apps.parts.detector.average_precision import Boxes, no_boxes
-from shared.console import say
+from shared.console import loading, say
+from shared.data import tfds
 from shared.data.digest import digest_of
 from shared.data.photo_files import image_files
 from shared.data.text import open_text
 from shared.data.xml import read_xml
 from shared.errors import UserError
+from shared.files import write_atomically
 
 SPLITS = {"train": ("train", "trainval"), "validation": ("val", "valid", "validation"), "test": ("test",)}
 LARGEST_JSON = 1 << 30  # bytes
@@ -87,16 +89,20 @@ def read(source: Path, split: str, labels: tuple[str, ...] | None = None) -> Lab
 
     Args:
         source: a folder of Pascal VOC's form (JPEGImages, Annotations, ImageSets/Main), one with images/, labels/ and
-            classes.txt (YOLO's), or a COCO .json file beside its photos or beside a folder images/.
-        split: train, validation, test or all. VOC's lists say which; elsewhere a checksum of the name does, 8:1:1, but
-            "test" of a folder without splits is all of it.
+            classes.txt (YOLO's), a COCO .json file beside its photos or beside a folder images/, or a TFDS name, as
+            voc/2007 or coco/2017.
+        split: train, validation, test or all. VOC's lists and TFDS say which; elsewhere a checksum of the name does,
+            9:1, but "test" of a folder without splits is all of it.
         labels: classes to count, in this order; by default those of the data.
 
     Raises:
         UserError: nothing there, or not in one of these forms.
     """
     source, odd = source.expanduser(), _Odd()
-    if source.is_file():
+    has_splits = not source.exists() or (source / "Annotations").is_dir()
+    if not source.exists():
+        found = _tfds(str(source), split, odd)
+    elif source.is_file():
         found = _coco(source, odd)
     elif (source / "Annotations").is_dir():
         found = _voc(source, split, odd)
@@ -106,7 +112,7 @@ def read(source: Path, split: str, labels: tuple[str, ...] | None = None) -> Lab
         raise UserError(
             f"{source} must be a Pascal VOC folder, one with images/, labels/ and classes.txt, or a COCO .json file."
         )
-    if not (source / "Annotations").is_dir() and split in ("train", "validation"):
+    if not has_splits and split in ("train", "validation"):
         part = {"validation": (0,), "train": tuple(range(1, 10))}[split]
         found = found.take([n for n, file in enumerate(found.files) if zlib.crc32(file.name.encode()) % 10 in part])
     if labels:
@@ -246,6 +252,37 @@ def _coco(file: Path, odd: _Odd) -> LabelledPhotos:
             found.boxes.append(odd.boxes(rows[key]))
         else:
             odd.counts["photos that are not there (left out)"] += 1
+    return found
+
+
+# -------------------------------------------------------------------------------------------------------------- TFDS
+
+
+def _tfds(name: str, split: str, odd: _Odd) -> LabelledPhotos:
+    """A split of a TFDS data set; its photos, as they are, become files beside the records, once."""
+    builder = tfds.prepared(name)
+    photo, features = tfds.needed(builder, "Image", "photos"), builder.info.features
+    if "objects" not in features or not {"bbox", "label"} <= features["objects"].keys():
+        raise UserError(f"The TFDS data set {name} has no boxes; choose another one, as voc/2007.")
+    if split not in (*builder.info.splits, "all"):
+        raise UserError(f"TFDS {name} has the splits {', '.join(builder.info.splits)} and all, not {split}.")
+    folder = Path(builder.data_dir) / "photos"
+    folder.mkdir(exist_ok=True)
+    loading(f"the photos of {name}")
+    found = LabelledPhotos(tuple(features["objects"]["label"].names))
+    for part in builder.info.splits if split == "all" else [split]:
+        for number, example in enumerate(tfds.examples(builder, part, encoded=photo)):
+            path = folder / f"{part}_{number:06}.jpg"
+            if not path.exists():
+                with write_atomically(path) as temporary:
+                    temporary.write_bytes(example[photo])
+            objects = example["objects"]
+            rows = [
+                (int(label), odd.corners(*(float(side) for side in (left, top, right, bottom))))
+                for (top, left, bottom, right), label in zip(objects["bbox"], objects["label"], strict=True)
+            ]
+            found.files.append(path)
+            found.boxes.append(odd.boxes([(label, corners) for label, corners in rows if corners]))
     return found
 
 

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from apps import detector
+from apps.parts.detector import backbones
 from tests.apps.toy import Toy
 
 
@@ -30,9 +31,9 @@ def squares(folder: Path, count: int = 44) -> list:
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(detector, "POINTWISE", (4, 4, 4, 4, 4, 8, 8, 8, 8, 8, 8, 8, 8))
+    patch.setattr(backbones, "POINTWISE", (4, 4, 4, 4, 4, 8, 8, 8, 8, 8, 8, 8, 8))
     patch.setattr(detector, "EXTRAS", ((4, 8),) * 4)
-    patch.setattr(detector, "FIRST", 4)
+    patch.setattr(backbones, "FIRST", 4)
 
 
 TOY = Toy(
