@@ -51,16 +51,18 @@ _SPLINE = _spline()
 
 def _sampled(images: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """The drawings at these places (n, pixels), between pixels by bilinear interpolation; nothing is outside."""
+    count, side = len(images), SIDE + 2
     padded = np.pad(images, ((0, 0), (1, 2), (1, 2)))
-    count, side = len(images), SIDE + 3
+    corners = [padded[:, dy : side + dy, dx : side + dx] for dy in (0, 1) for dx in (0, 1)]
+    fours = np.stack(corners, axis=-1).view(np.uint32).reshape(-1)  # a pixel and its neighbours are fetched as one
     x, y = np.clip(x + 1, 0, SIDE + 1), np.clip(y + 1, 0, SIDE + 1)
     left, top = x.astype(np.int32), y.astype(np.int32)
     x, y = x - left, y - top
-    flat = padded.reshape(-1)
     first = top * side + left + np.arange(count, dtype=np.int32)[:, None] * side * side
-    upper = flat[first] * (1 - x) + flat[first + 1] * x
-    lower = flat[first + side] * (1 - x) + flat[first + side + 1] * x
-    return (upper * (1 - y) + lower * y).reshape(images.shape)
+    found = fours.take(first).view(np.uint8).reshape(count, -1, 4).astype(np.float32)
+    upper = found[..., 0] + x * (found[..., 1] - found[..., 0])
+    lower = found[..., 2] + x * (found[..., 3] - found[..., 2])
+    return (upper + y * (lower - upper)).reshape(images.shape)
 
 
 def with_other_pens(images: np.ndarray, rng: np.random.Generator, strength: float = 1.0) -> np.ndarray:

@@ -165,7 +165,7 @@ def classical(learned: Digits, test: Digits, rows: int) -> Iterator[str]:
     methods = {
         "3 nearest neighbours": KNeighborsClassifier(3),
         "logistic regression": LogisticRegression(C=0.1, max_iter=60, tol=1e-3),
-        "support vectors (RBF)": SVC(C=10, gamma=0.02),
+        "support vectors (RBF)": SVC(C=10, gamma=0.02, cache_size=1000),
     }
     for units in (20, 40, 60, 80, 100, 120):
         methods[f"{units} hidden units"] = MLPClassifier((units,), batch_size=128, max_iter=20, random_state=1)
