@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -279,7 +280,8 @@ def test_five_hundred_digits(reader, tmp_path):
     assert len(reader.read(np.stack([place.drawing for place in found]))) == 500
 
 
-def test_evaluate(run, capsys):
+def test_evaluate(run, capsys, monkeypatch):
+    monkeypatch.setattr(measures, "pen_lines", partial(measures.pen_lines, per_kind=2))
     out = text_of(capsys, "evaluate", "--data", run.words[1], "--model", run.folder, "--changed", 10, "-o", "wrong.png")
     for part in (
         "40 test digits",

@@ -29,6 +29,7 @@ from shared.training import checkpoints, steps
 from shared.training.checkpoints import Checkpoints
 from shared.training.runtime import import_keras
 from tests.apps.command import Command, records
+from tests.parity_worker import QUICK_JAX
 
 ROOT = Path(__file__).parents[2]
 APP = ROOT / "apps" / "dqn_breakout.py"
@@ -329,7 +330,8 @@ def test_dqn_trained_and_resumed(shrunk, capsys):
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed")
 def test_the_same_commands_on_jax(tmp_path):
     commands = f"train {TINY} --steps 64 --run run", "--model run -o film.webp --epsilon 0.5"
-    stdout, stderr = start(tmp_path, *commands, KERAS_BACKEND="jax", JAX_PLATFORMS="cpu").communicate(timeout=300)
+    env = {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu", "XLA_FLAGS": QUICK_JAX}
+    stdout, stderr = start(tmp_path, *commands, **env).communicate(timeout=300)
     assert "Film of the game of seed 1" in stdout, stderr
     assert "Loading Keras (jax)" in stderr
     assert [line["step"] for line in records(tmp_path / "run")] == [32, 64]

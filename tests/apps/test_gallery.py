@@ -83,11 +83,14 @@ def models(tmp_path_factory) -> Path:
     for name in (photo_classifier.APP, photo_classifier.ROBUST):
         saved_models.save(classifier(), folder / name, {"labels": ["red", "green", "blue"]}, float16=False)
     bins = colorizer.ColourBins.of(rng.uniform(-60, 60, (500, 2)).astype(np.float32), 0.5, 0.0)
-    painter = colorizer.colour_network(rng.normal(0, 1, len(bins.centres)), pretrained=False)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in (colorizer.APP, detector.APP, image_captioner.APP):
+            toy_of(name).shrink(patch)
+        painter = colorizer.colour_network(rng.normal(0, 1, len(bins.centres)), pretrained=False)
+        small = image_captioner.Train(size=64, units=16, layers=1, heads=2, hidden=16, longest=8)
+        captioner = image_captioner.caption_network(len(Vocabulary(words := list("abcdefgh"))), small, pretrained=False)
+        finder = detector.ssd(2)
     saved_models.save(painter, folder / colorizer.APP, bins.record())
-    words = list("abcdefgh")
-    small = image_captioner.Train(size=64, units=16, layers=1, heads=2, hidden=16, longest=8)
-    captioner = image_captioner.caption_network(len(Vocabulary(words)), small, pretrained=False)
     saved_models.save(captioner, folder / image_captioner.APP, {"vocabulary": words})
     subwords = Subwords.of(["the dog runs", "der Hund"] * 9, 290, ["de"])
     subwords.save(folder / translator.APP)
@@ -104,7 +107,7 @@ def models(tmp_path_factory) -> Path:
     )
     reads = digits.network_of(digits.Train(network="lenet5"))
     saved_models.save(reads, folder / digits.APP, {"least": 0.0})
-    saved_models.save(detector.ssd(2), folder / detector.APP, {"labels": ["red", "green"]})
+    saved_models.save(finder, folder / detector.APP, {"labels": ["red", "green"]})
     saved_models.save(gan_faces.generator(gan_faces.Train(width=2, latent=8)), folder / gan_faces.APP, {})
     return folder
 

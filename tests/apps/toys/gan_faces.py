@@ -34,7 +34,7 @@ def photos(folder: Path) -> list:
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(saved_models, "MODELS", Path("nowhere"))
-    patch.setattr(gan_faces, "VALIDATION_SAMPLES", 100)
+    patch.setattr(gan_faces, "VALIDATION_SAMPLES", 20)
 
 
 TOY = Toy(

@@ -170,7 +170,7 @@ def test_the_shipped_network_is_fooled_by_the_same_picture_on_both_backends(resu
     one, other = results("shipped_network_is_attacked")
     for name, text in one.items():
         change, again = (np.frombuffer(bytes.fromhex(x), np.uint8).astype(int) - 128 for x in (text, other[name]))
-        levels = int(name.split()[-1])
+        levels = int(name)
         assert np.abs(change).max() == levels, name
         assert (np.abs(change) == levels).mean() > 0.5, "nearly all of what the network sees"
         assert np.abs(change - again).max() <= 1, name
