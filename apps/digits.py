@@ -134,7 +134,7 @@ def modern_network(config: Train, dtype: str) -> keras.Model:
 
     def convolution(x: Any, filters: int, size: int, name: str, **options: Any) -> Any:
         x = layers.Conv2D(filters, size, use_bias=False, name=name, dtype=dtype, **options)(x)
-        x = layers.BatchNormalization(momentum=0.99, name=f"{name}_norm", dtype=dtype)(x)
+        x = layers.BatchNormalization(momentum=0.9, name=f"{name}_norm", dtype=dtype)(x)
         return layers.ReLU(name=f"{name}_relu", dtype=dtype)(x)
 
     drawings = keras.Input((SIDE, SIDE, 1), dtype="uint8", name="drawings")
@@ -145,7 +145,7 @@ def modern_network(config: Train, dtype: str) -> keras.Model:
         x = convolution(x, filters, 5, f"conv{stage}c", strides=2, padding="same")
     x = layers.Flatten(dtype=dtype)(x)  # (batch, 4 * 4 * 64)
     x = layers.Dense(128, use_bias=False, name="features", dtype=dtype)(x)
-    x = layers.BatchNormalization(momentum=0.99, name="features_norm", dtype=dtype)(x)
+    x = layers.BatchNormalization(momentum=0.9, name="features_norm", dtype=dtype)(x)
     x = layers.ReLU(name="features_relu", dtype=dtype)(x)
     x = layers.Dropout(config.dropout, dtype=dtype)(x)
     return keras.Model(drawings, layers.Dense(10, name="logits", dtype="float32")(x), name=APP)
