@@ -119,7 +119,7 @@ class Evaluate(Settings):
     changed: Annotated[int, Range(10, 1_000_000)] = 1000
     """How many test digits to shift, turn and scale."""
     classical: Annotated[int, Range(0, 10_000_000)] = 0
-    """Also train scikit-learn's methods, on so many digits at most; 60000 take about ten minutes."""
+    """Also train scikit-learn's methods, on so many digits at most; 55000 take about ten minutes."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
     """Where the picture of the wrong digits goes."""
 
