@@ -221,7 +221,7 @@ def test_the_truth_is_perfect_and_silence_finds_nothing():
     assert silent.row("").split() == ["0.000", "0.000", "0.000", "0.000", "0.0%", "0.000"]
 
 
-def test_evaluate_tells_of_every_game_and_every_rule(trained, capsys):
+def test_evaluate_tells_of_every_game_and_every_rule(shrunk, trained, capsys):
     words = ["--games", "pong", "--count", "2", "--seconds", "3", "--model", trained]
     told = COMMAND.text_of(capsys, "evaluate", *words)
     for words in ("the network", "always silent", "score changes", "another game's", "nearest frame", "at random"):

@@ -52,12 +52,11 @@ def play_with_sound(
     check_game(game)
     emulators = [_Emulator(game, seed) for seed in seeds]
     rng = np.random.default_rng(list(seeds))
-    count = len(emulators)
-    stacks = np.zeros((count, *OBSERVATION), np.uint8)
-    newest = np.zeros((2, count, *SCREEN[:2]), np.uint8)  # of the last two frames
+    stacks = np.zeros((len(seeds), *OBSERVATION), np.uint8)
+    newest = np.zeros((2, len(seeds), *SCREEN[:2]), np.uint8)  # of the last two frames
     frame = 0
     while True:
-        values = policy(stacks) if policy else np.zeros((count, emulators[0].actions), np.float32)
+        values = policy(stacks) if policy else np.zeros((len(seeds), emulators[0].actions), np.float32)
         actions = epsilon_greedy(values, epsilon if policy else 1.0, rng)
         for n in range(FRAME_SKIP):
             points = np.array(
@@ -71,8 +70,9 @@ def play_with_sound(
                 pictures = np.stack([emulator.colour() for emulator in emulators]) if colour else None
                 sounds = np.stack([emulator.sound() for emulator in emulators])
                 yield Frames(newest[n % 2].copy(), pictures, sounds, points)
-        stacks[..., :-1] = stacks[..., 1:]
-        stacks[..., -1] = by_area(newest.max(axis=0), OBSERVATION[:2])
+        if policy:
+            stacks[..., :-1] = stacks[..., 1:]
+            stacks[..., -1] = by_area(newest.max(axis=0), OBSERVATION[:2])
         for n, emulator in enumerate(emulators):
             if emulator.begin_if_over():
                 stacks[n] = 0

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from apps.parts.silent_film import played
+from apps.parts.silent_film import measures, played
 from tests.apps.toy import Toy
 
 
@@ -16,6 +16,7 @@ def no_data(folder: Path) -> list:
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(played, "SKIP", 8)
+    patch.setattr(measures, "EXAMPLES", 1000)
 
 
 TOY = Toy(
