@@ -197,7 +197,7 @@ def test_the_loss_leaves_out_what_is_unknown_and_weighs_what_is_rare():
     logits = RNG.normal(size=(1, 4, 2)).astype(np.float32)
     loss = app.loss_of(weights)
     longer = np.concatenate([kinds, [[-1, -1]]], axis=1).astype(np.int32), np.pad(logits, ((0, 0), (0, 2), (0, 0)))
-    assert np.mean(loss(kinds, logits)) == pytest.approx(np.mean(loss(*longer)), rel=1e-6)
+    assert np.mean(loss(kinds, logits)) == pytest.approx(float(np.mean(loss(*longer))), rel=1e-6)
     np.testing.assert_allclose(app.weights_of(kinds.ravel(), 2, 0.0), 1)
 
 
