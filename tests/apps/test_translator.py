@@ -177,7 +177,7 @@ def test_the_likeliest_tokens_are_those_of_the_whole_network(translator):
     [[best]] = translator.translate([text], "de", beams=1)
     ids, sums = Translator._greedy(translator, rows.padded([translator.subwords.source(text, "de")], 16))
     assert tuple(ids[0, 0, :100]) == best.ids[:100], "it does not end them: the search must, at the last place"
-    assert float(sums[0, 0]) == pytest.approx(best.log_probability, rel=0.02)
+    assert float(sums[0, 0]) == pytest.approx(best.log_probability, rel=0.05), "the same, but for that end"
     several = translator.translate([text, "a man runs.", text], "de", beams=1)
     assert [found[0].text for found in several][::2] == [best.text] * 2, "whatever else is in the batch"
 
