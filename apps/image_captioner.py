@@ -6,18 +6,16 @@
     python apps/image_captioner.py train --data flickr8k     learns from photos and captions; --quick takes minutes
     python apps/image_captioner.py evaluate --data flickr8k  recomputes the numbers of the model card
 
-Method: attention to the cells of a photo while writing (Xu et al. 2015, "Show, attend and tell", arXiv:1502.03044),
-with a transformer (Vaswani et al. 2017, arXiv:1706.03762) as the decoder and MobileNetV2 (Sandler et al. 2018,
-arXiv:1801.04381) as the encoder. The first stage trains the decoder on features that are computed once, the second
-stage trains both. Captions come from a beam search; the epoch with the best CIDEr (Vedantam et al. 2015,
-arXiv:1411.5726) is saved, not the one with the lowest loss.
-Measured results, with hardware and time, are in saved_models/image_captioner/README.md.
+Method: attention to the cells of a photo while writing (Xu et al. 2015, "Show, attend and tell", arXiv:1502.03044), and
+to names of what other networks recognise on it; a transformer (Vaswani et al. 2017, arXiv:1706.03762) on MobileNetV2
+(Sandler et al. 2018, arXiv:1801.04381). The first stage trains the decoder on features that are computed once, the
+second both. Captions come from a beam search; the epoch with the best CIDEr (Vedantam et al. 2015, arXiv:1411.5726)
+is saved. Measured results, with hardware and time, are in saved_models/image_captioner/README.md.
 """
 
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -28,18 +26,20 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import numpy as np
 import tyro
 
-from apps.parts.image_captioner import metrics
 from apps.parts.image_captioner.captions import CaptionedPhoto, read_captions, read_photos, save_captions
+from apps.parts.image_captioner.measures import measured, naming_lines
+from apps.parts.image_captioner.naming import read_names, read_sentences, words_to_say
 from apps.parts.image_captioner.sheets import attention_sheet, caption_sheet
-from apps.parts.image_captioner.training_data import CaptionIds, stored_features, training_batches
+from apps.parts.image_captioner.training_data import Material, RowSizes, material_of, stored_features, training_batches
 from shared import cli, saved_models, settings
-from shared.console import JsonKeys, finish_batch, print_answers, say
+from shared.console import JsonKeys, finish_batch, print_answers, print_each, say
 from shared.data.batches import spread
 from shared.data.digest import described_file, digest_of
 from shared.data.photo_files import load_each, named_files, sample_photos
 from shared.data.sizes import random_crop, resize
-from shared.data.vocabulary import START, Vocabulary, Words
-from shared.decoding.captioner import Captioner, load_captioner
+from shared.data.vocabulary import START, Words
+from shared.decoding.captioner import Captioner, Seen, load_captioner
+from shared.decoding.recognised import NAMES, TENTHS, Recogniser
 from shared.drawing import pictures
 from shared.errors import UserError
 from shared.files import output_path
@@ -95,6 +95,12 @@ class Train(Training):
     """Folder for the model, the metrics, the curve and the checkpoints; those of the second stage are in RUN/whole."""
     data: Path = Path("flickr8k")
     """A folder in Flickr8k's published form: photos, captions.txt, lists of the splits. TFDS has no such data set."""
+    sentences: Path | None = None
+    """A text with a sentence a line about other photos, which are not there: teaches to write about sure names."""
+    names: Path | None = None
+    """What ImageNet's classes are called and are kinds of, as JSON: {"n02123045": ["tabby", "cat", ...], ...}."""
+    share: Annotated[float, Range(0, 10)] = 0.4
+    """So many rows of such sentences for each photo's row."""
     photos: Annotated[int, Range(0, 2**31)] = 0
     """Number of photos to learn from; 0 for all."""
     size: Annotated[int, Range(32, 1024)] = 192
@@ -153,6 +159,10 @@ class Evaluate(Settings):
     """Beam widths to measure; the captions of the second width, if there is one, are printed."""
     limit: Annotated[int, Range(0, 10_000_000)] = 0
     """Number of photos, the first ones of the split; 0 for all."""
+    things: Path | None = None
+    """Also count how often the thing is named on photos of one each, called by its WNID: n02123045_tabby.JPEG."""
+    names: Path | None = None
+    """What these things may be called, as for train."""
     shown: Annotated[int, Range(0, 10_000_000)] = 100
     """Number of captions to print, unselected: those of the first photos."""
     output: Annotated[Path | None, tyro.conf.arg(aliases=["-o"])] = None
@@ -163,14 +173,15 @@ class Evaluate(Settings):
 
 
 def caption_network(words: int, config: Train, pretrained: bool, dtype: str = "float32") -> keras.Model:
-    """[photo uint8 (batch, size, size, 3), ids int32 (batch, time)] -> logits (batch, time, words) of the next."""
+    """[photo uint8 (batch, size, size, 3), names, ids as below] -> logits (batch, time, words) of the next."""
     import keras
 
     photo = keras.Input((config.size, config.size, 3), dtype="uint8", name="photo")
+    names = keras.Input((NAMES, 2), dtype="int32", name="names")
     ids = keras.Input((None,), dtype="int32", name="ids")
     encoder = photo_encoder(config.size, pretrained)
     decoder = caption_decoder(words, encoder.output_shape[-1], config, dtype)
-    return keras.Model([photo, ids], decoder([encoder(photo), ids]), name=APP)
+    return keras.Model([photo, names, ids], decoder([encoder(photo), names, ids]), name=APP)
 
 
 def photo_encoder(size: int, pretrained: bool) -> keras.Model:
@@ -178,30 +189,34 @@ def photo_encoder(size: int, pretrained: bool) -> keras.Model:
     import keras
 
     photo = keras.Input((size, size, 3), dtype="uint8", name="photo")
-    scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0)(photo)
-    features = mobilenet(scaled, pretrained).output  # (batch, rows, columns, 1280)
+    features = mobilenet(keras.layers.Rescaling(1 / 127.5, offset=-1.0)(photo), pretrained).output
     cells = keras.layers.Reshape((-1, features.shape[-1]))(features)
     return keras.Model(photo, cells, name="encoder")
 
 
 def caption_decoder(words: int, features: int, config: Train, dtype: str = "float32") -> keras.Model:
-    """[features float32 (batch, cells, features), ids int32 (batch, time)] -> logits (batch, time, words)."""
+    """[features (batch, cells, features), names (batch, NAMES, 2), ids (batch, time)] -> (batch, time, words)."""
     import keras
-    from keras import layers
+    from keras import layers, ops
 
     blocks = BlockConfig(config.units, config.heads, config.hidden, config.dropout, dtype)
     photo = keras.Input((None, features), dtype="float32", name="features")
+    names = keras.Input((NAMES, 2), dtype="int32", name="names")  # ids of words, and tenths of a probability
     ids = keras.Input((None,), dtype="int32", name="ids")
+    table = token_table(words, blocks)
     cells = layers.Dense(config.units, name="cells", dtype=dtype)(layers.Dropout(config.dropout, dtype=dtype)(photo))
-    memory = layers.LayerNormalization(name="memory", dtype=dtype)(cells)  # (batch, cells, units)
+    sure = layers.Dense(config.units, name="sure", dtype=dtype)(ops.one_hot(names[..., 1], TENTHS))
+    named = layers.Rescaling(config.units**0.5, dtype=dtype)(table(names[..., 0]))  # (batch, NAMES, units)
+    named = layers.LayerNormalization(name="named", dtype=dtype)(layers.Add(dtype=dtype)([named, sure]))
+    cells = layers.LayerNormalization(name="norm_cells", dtype=dtype)(cells)
+    memory = layers.Concatenate(axis=1, name="memory", dtype=dtype)([cells, named])  # (batch, cells + NAMES, units)
     # A row of ids holds all captions of a photo, one behind the other.
     mask, positions = packed_rows(ids, START, config.longest)
-    table = token_table(words, blocks)
     x = embed(ids, positions, table, blocks)  # (batch, time, units)
     for n in range(config.layers):
         x = transformer_block(n, x, mask, blocks, memory)
     x = layers.LayerNormalization(name="norm", dtype=dtype)(x)
-    return keras.Model([photo, ids], table(x, reverse=True), name="decoder")
+    return keras.Model([photo, names, ids], table(x, reverse=True), name="decoder")
 
 
 # ---------------------------------------------------------------------------------------------------------- Data
@@ -217,7 +232,8 @@ def checked(config: Train) -> tuple[Train, list[CaptionedPhoto], list[CaptionedP
     validation = [validation[n] for n in spread(len(validation), config.held_out)]
     if len(training) < config.batch:
         raise UserError(f"{config.data} has fewer photos than a batch of {config.batch}: lower --batch.")
-    about = (f"{described_file(photo.path)} {photo.captions}" for photo in (*training, *validation))
+    about = [f"{described_file(photo.path)} {photo.captions}" for photo in (*training, *validation)]
+    about += map(repr, (*read_sentences(config.sentences), read_names(config.names)))
     return settings.begin(config, digest_of(about)), training, validation
 
 
@@ -232,17 +248,14 @@ class CaptionTraining:
     captioner: Captioner
     """The network that is validated and saved; each stage trains a copy, whose transformer has another precision."""
     precision: str
-    captions: list[CaptionIds]
-    """Those of each photo to learn from."""
-    cider: metrics.Cider
-    """Compares captions of the validation photos with what people wrote."""
+    material: Material
     best: float = float("-inf")
 
-    def train_decoder(self, photos: np.ndarray, validation_photos: np.ndarray) -> None:
+    def train_decoder(self) -> None:
         """The first stage: the encoder stays as it is, so that each photo and its mirror image are encoded once."""
         config, captioner = self.config, self.captioner
-        features = stored_features(photos, captioner, config.run / "features.npy")
-        validation_features = captioner.encode(validation_photos)
+        features = stored_features(self.material.photos, captioner, config.run / "features.npy")
+        validation_features = captioner.encode(self.material.validation_photos)
         decoder = caption_decoder(len(captioner.vocabulary), features.shape[-1], config, self.precision)
         decoder.set_weights(captioner.decoder.get_weights())
 
@@ -255,7 +268,7 @@ class CaptionTraining:
 
         self._fit(decoder, input_of, encode, config.run, config.epochs, config.learning_rate)
 
-    def train_all(self, photos: np.ndarray, validation_photos: np.ndarray) -> None:
+    def train_all(self) -> None:
         """The second stage: from the best of the first, the encoder learns, too, from crops of the photos."""
         config, captioner = self.config, self.captioner
         saved_models.start_from(captioner.network, config.run)
@@ -264,36 +277,37 @@ class CaptionTraining:
         freeze_lower_blocks(network.get_layer("encoder"), config.frozen_blocks)
 
         def input_of(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
-            crop = random_crop(photos[n], config.scale, rng, mirror=False)
+            crop = random_crop(self.material.photos[n], config.scale, rng, mirror=False)
             return resize(crop[:, ::-1] if mirrored else crop, config.size, config.size)
 
         def encode() -> np.ndarray:
             captioner.network.set_weights(network.get_weights())
-            return captioner.encode(validation_photos)
+            return captioner.encode(self.material.validation_photos)
 
         self._fit(network, input_of, encode, config.run / "whole", config.whole_epochs, config.whole_rate)
 
     def _fit(self, network: Any, input_of: Callable, encode: Callable, folder: Path, epochs: int, rate: float) -> None:
         """Train a network; `encode` copies its weights to the captioner, and gives the validation photos' features."""
-        config = self.config
-        steps = len(self.captions) // config.batch
+        config, material, captioner = self.config, self.material, self.captioner
+        steps = len(material.photos) // config.batch
         optimizer = adamw(epochs * steps, rate, config.weight_decay, config.average)
         network.compile(optimizer, smoothed_cross_entropy(config.smoothing))
 
         def batches(epoch: int) -> Any:
-            rows = {"batch": config.batch, "length": PACKED, "longest": config.longest, "seed": config.seed}
-            return training_batches(input_of, self.captions, **rows, epoch=epoch)
+            sizes = RowSizes(config.batch, round(config.batch * config.share), PACKED, config.longest)
+            return training_batches(input_of, material, sizes, config.seed, epoch)
 
         def validate() -> float:
-            captions = [best.words for best, *_ in self.captioner.write(encode(), beams=1)]
+            seen = Seen(encode(), material.validation_names)
+            captions = [tuple(best.text.split()) for best, *_ in captioner.write(seen, beams=1)]
             print("", *(" ".join(captions[n]) for n in spread(len(captions), 4)), sep="\n  ")
-            return self.cider.mean(captions)
+            return material.cider.mean(captions)
 
         def save_best(epoch: int, cider: float) -> None:
             if cider >= self.best:  # of both stages
                 self.best = cider
-                record = {"epoch": epoch, "cider": cider, "vocabulary": self.captioner.vocabulary.words}
-                saved_models.save(self.captioner.network, config.run, asdict(config) | record)
+                record = {"epoch": epoch, "cider": cider, **captioner.words_known}
+                saved_models.save(captioner.network, config.run, asdict(config) | record)
 
         options: dict[str, Any] = {"epochs": epochs, "steps": steps, "metric": "cider", "resume": config.resume}
         self.best = max(self.best, fit_loop.fit(network, batches, validate, save_best, folder, **options))
@@ -301,28 +315,21 @@ class CaptionTraining:
 
 def fit(config: Train, training: list[CaptionedPhoto], validation: list[CaptionedPhoto], precision: str) -> float:
     """Train in both stages, the transformer in this precision; returns the best CIDEr."""
-    vocabulary = Vocabulary.of((words for photo in training for words in photo.captions), config.least)
-    photos, training = read_photos(training, config.size)
-    validation_photos, validation = read_photos(validation, config.size)
-    if len(training) < config.batch or not validation:
-        raise UserError(
-            f"{config.data} has {len(training)} photos to learn from that can be read, for a batch of {config.batch}, "
-            f"and {len(validation)} to validate with: give more."
-        )
-    captioner = Captioner(caption_network(len(vocabulary), config, pretrained=config.init is None), vocabulary)
+    recogniser, sentences = Recogniser(), read_sentences(config.sentences)
+    written = [*(words for photo in training for words in photo.captions), *sentences]
+    vocabulary, sayings = words_to_say(written, recogniser, read_names(config.names), config.least)
+    network = caption_network(len(vocabulary), config, pretrained=config.init is None)
+    captioner = Captioner(network, vocabulary, sayings, recogniser=recogniser)
     if config.init:
         if load_captioner(config.init).vocabulary.words != vocabulary.words:
             raise UserError(f"{config.init} knows other words than {config.data} has: train without --init.")
-        saved_models.start_from(captioner.network, config.init)
-    ids = [CaptionIds.of(photo.captions, vocabulary) for photo in training]
-    stages = CaptionTraining(config, captioner, precision, ids, metrics.Cider([photo.captions for photo in validation]))
-    sizes = (
-        f"{captioner.network.count_params():,} parameters, {captioner.decoder.count_params():,} of them the decoder's"
-    )
-    say(f"{len(training):,} photos to learn from, {len(vocabulary):,} words; {sizes}.")
-    stages.train_decoder(photos, validation_photos)
+        saved_models.start_from(network, config.init)
+    material = material_of(captioner, training, validation, sentences, config.run / "shares.npy", config.batch)
+    stages = CaptionTraining(config, captioner, precision, material)
+    say(f"{len(material.photos):,} photos, {len(vocabulary):,} words; {network.count_params():,} parameters.")
+    stages.train_decoder()
     if config.whole_epochs:
-        stages.train_all(photos, validation_photos)
+        stages.train_all()
     return stages.best
 
 
@@ -332,7 +339,8 @@ def train(config: Train) -> None:
     # The encoder is float32 in any case; only the transformer takes the device's precision.
     with devices.training(config) as device, devices.setup(None, "float32", config.replicas):
         best = fit(config, training, validation, device.precision)
-    (config.run / "features.npy").unlink(missing_ok=True)
+    for name in ("features.npy", "shares.npy"):
+        (config.run / name).unlink(missing_ok=True)
     print(f"Best CIDEr, greedy, on photos held out: {best:.1f}. The model and its curve are in {config.run}.")
     print(f"Try it on your photo: python apps/{APP}.py PHOTO --model {config.run}")
 
@@ -350,16 +358,15 @@ def evaluate(config: Evaluate) -> None:
     print(f"{captioner.network.count_params():,} parameters; {len(found):,} photos of the {config.split} split")
     captions = {}
     for beams in config.beams:
-        captioner.write(captioner.encode(photos[: captioner.batch]), beams)  # compiles
-        began_s = time.perf_counter()
-        captions[beams] = [best for best, *_ in captioner.write(captioner.encode(photos), beams)]
-        per_second = len(photos) / (time.perf_counter() - began_s)
-        scores = metrics.summary([best.words for best in captions[beams]], [photo.captions for photo in found], known)
-        print(f"beams {beams}: {scores}, {per_second:.1f} captions/s")
+        captions[beams], line = measured(captioner, photos, [photo.captions for photo in found], known, beams)
+        print(line)
     save_captions(path, found, captions)
-    shown = captions[config.beams[min(1, len(config.beams) - 1)]]
-    for photo, caption in list(zip(found, shown, strict=True))[: config.shown]:
+    shown = zip(found, captions[config.beams[min(1, len(config.beams) - 1)]], strict=True)
+    for photo, caption in list(shown)[: config.shown]:
         print(f"{photo.path.stem}: {caption.text}")
+    if config.things:
+        files, things, _ = load_each(named_files([config.things]))
+        print_each(naming_lines(files, captioner.write(captioner.look(things)), read_names(config.names)))
     print(f"All captions: {path}")
 
 
@@ -371,19 +378,19 @@ def describe(config: Describe) -> None:
     path = pictures.picture_path(config.output, APP, "captions.png")
     files, photos, broken = load_each(named_files(config.photos) or sample_photos())
     captioner = load_captioner(config.model)
-    features = captioner.encode(np.stack([captioner.resized(photo) for photo in photos]))
+    seen = captioner.look(photos)
     if config.samples or config.temperature is not None:
-        captions = captioner.sample(features, config.samples or 1, config.temperature or 0.7, config.seed)
+        captions = captioner.sample(seen, config.samples or 1, config.temperature or 0.7, config.seed)
     else:
-        captions = [found[:1] for found in captioner.write(features, config.beams)]
-    # A caption's score is the probability of a word in it, on average.
-    print_answers(files, [[(each.text, each.score) for each in found] for found in captions], JSON_KEYS, config.json)
-    shown = [found[0].text for found in captions[: pictures.SHEET_PHOTOS]]
+        captions = [found[:1] for found in captioner.write(seen, config.beams)]
+    print_answers(files, [[(each.told, each.score) for each in found] for found in captions], JSON_KEYS, config.json)
+    shown = [found[0].told for found in captions[: pictures.SHEET_PHOTOS]]
     pictures.save_photo_sheet(path, caption_sheet(photos[: len(shown)], shown), len(files))
     if config.attention:
-        for file, photo, cells, (caption, *_) in zip(files, photos, features, captions, strict=True):
+        for n, (file, photo, (caption, *_)) in enumerate(zip(files, photos, captions, strict=True)):
+            maps = captioner.attention(seen[n : n + 1], caption)
             sheet = output_path(path.parent, APP, f"{file.stem}-attention.png")
-            pictures.save_image(sheet, attention_sheet(photo, caption.words, captioner.attention(cells, caption)))
+            pictures.save_image(sheet, attention_sheet(photo, caption.words, maps))
             say(f"Where it looked on {file.name}: {sheet}")
     next_step = f"python apps/{APP}.py YOUR_PHOTO.jpg --attention, or --samples 5 --temperature 1"
     finish_batch(broken, len(files) + len(broken), "cannot be read", next_step)

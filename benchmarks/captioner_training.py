@@ -29,12 +29,13 @@ import numpy as np
 
 from apps import image_captioner as app
 from apps.parts.image_captioner.captions import CaptionedPhoto, read_captions, read_photos
-from apps.parts.image_captioner.metrics import evaluate
-from apps.parts.image_captioner.training_data import CaptionIds, stored_features, training_batches
+from apps.parts.image_captioner.metrics import Cider, evaluate
+from apps.parts.image_captioner.training_data import CaptionIds, Material, RowSizes, stored_features, training_batches
 from shared import cli
 from shared.console import say
 from shared.data.vocabulary import Vocabulary, Words
-from shared.decoding.captioner import Captioner
+from shared.decoding.captioner import Captioner, Seen
+from shared.decoding.recognised import NAMES
 from shared.errors import UserError
 from shared.files import output_path, write_atomically
 from shared.settings import Range, Settings
@@ -114,12 +115,10 @@ def ours(
 
     config, vocabulary = app.Train(), captioner.vocabulary
     captions = [CaptionIds.of(photo.captions, vocabulary) for photo in found]
-    rows = {
-        "batch": min(config.batch, len(found)),
-        "length": app.PACKED,
-        "longest": config.longest,
-        "seed": config.seed,
-    }
+    nothing = np.zeros((len(found), NAMES, 2), np.int32)  # is recognised: the example is not told either
+    none_said, references = nothing[..., 0] > 0, Cider([photo.captions for photo in found])
+    material = Material(features, captions, nothing, none_said, None, features, nothing, references)
+    sizes = RowSizes(min(config.batch, len(found)), 0, app.PACKED, config.longest)
 
     def input_of(n: int, mirrored: bool, rng: np.random.Generator) -> np.ndarray:
         return features[n, int(mirrored)].astype(np.float32)
@@ -128,19 +127,20 @@ def ours(
         network = app.caption_decoder(len(vocabulary), features.shape[-1], config, kind)
         optimizer = adamw(steps, config.learning_rate, config.weight_decay, config.average)
         network.compile(optimizer, app.smoothed_cross_entropy(config.smoothing))
-        return network, fit(network, training_batches(input_of, captions, **rows, epoch=0), seconds)
+        return network, fit(network, training_batches(input_of, material, sizes, config.seed, 0), seconds)
 
     steps, took_s = trained(10_000, seconds / 30)[1]
     network, (steps, took_s) = trained(max(round(seconds * steps / took_s), 1), seconds)
     captioner.decoder.set_weights(network.get_weights())
-    return {"parameters": network.count_params(), "epochs": steps * rows["batch"] / len(found), "seconds": took_s}
+    return {"parameters": network.count_params(), "epochs": steps * sizes.photos / len(found), "seconds": took_s}
 
 
 def written(captioner: Captioner, features: np.ndarray, beams: int) -> tuple[list[Words], float]:
     """Captions of features, and how many a second, once compiled."""
-    captioner.write(features[: captioner.batch], beams)
+    seen = Seen(features, np.zeros((len(features), NAMES, 2), np.int32))
+    captioner.write(seen[: captioner.batch], beams)
     began_s = time.perf_counter()
-    captions = [best.words for best, *_ in captioner.write(features, beams)]
+    captions = [best.words for best, *_ in captioner.write(seen, beams)]
     return captions, len(features) / (time.perf_counter() - began_s)
 
 

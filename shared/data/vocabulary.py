@@ -11,16 +11,43 @@ FIRST_WORD = 4  # the ids of words begin here
 Words = tuple[str, ...]
 
 
+PEOPLE = frozenset(
+    {
+        "adult",
+        "baby",
+        "boy",
+        "child",
+        "children",
+        "couple",
+        "crowd",
+        "girl",
+        "group",
+        "guy",
+        "kid",
+        "lady",
+        "man",
+        "men",
+    }
+    | {"people", "player", "skateboarder", "skier", "snowboarder", "surfer", "team", "toddler", "woman", "women"}
+)
+
+
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text, each once."""
+    return frozenset(text.split())
+
+
 class Vocabulary:
     """The words that a network knows, and their ids.
 
     Args:
-        words: in the order of their ids, from FIRST_WORD on.
+        words: in the order of their ids, from FIRST_WORD on. Some may be several, such as "traffic light".
     """
 
     def __init__(self, words: Iterable[str]):
         self.words = list(words)
         self._ids = {word: n for n, word in enumerate(self.words, FIRST_WORD)}
+        self._pairs = {word for word in self.words if word.count(" ") == 1}
 
     @classmethod
     def of(cls, sentences: Iterable[Words], least: int) -> Vocabulary:
@@ -32,8 +59,27 @@ class Vocabulary:
         return FIRST_WORD + len(self.words)
 
     def encode(self, sentence: Words) -> list[int]:
-        """The ids of a sentence, between START and END."""
-        return [START, *(self._ids.get(word, UNKNOWN) for word in sentence), END]
+        """The ids of a sentence, between START and END; two words that are one in the vocabulary get one id."""
+        return [START, *(self._ids.get(word, UNKNOWN) for word in self.joined(sentence)), END]
+
+    def joined(self, sentence: Words) -> list[str]:
+        """The sentence with "traffic light" as one word, where that is one in the vocabulary."""
+        words: list[str] = []
+        for word in sentence:
+            if words and f"{words[-1]} {word}" in self._pairs:
+                word = f"{words.pop()} {word}"
+            words.append(word)
+        return words
+
+    def said(self, sentence: Words) -> set[int]:
+        """The ids of its words, of the singular of its plurals, and of "person" where it speaks of people."""
+        words = self.joined(sentence)
+        forms = {word.removesuffix(end) for word in words for end in ("", "s", "es")}
+        return {self._ids[word] for word in forms | ({"person"} if PEOPLE & forms else set()) if word in self._ids}
+
+    def id_of(self, word: str) -> int:
+        """The id of a word, UNKNOWN if it has none."""
+        return self._ids.get(word, UNKNOWN)
 
     def decode(self, ids: Iterable[int]) -> Words:
         """The words before the first END; ids that stand for no word are left out."""

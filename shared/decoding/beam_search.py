@@ -34,15 +34,21 @@ class TokenRules:
     """Never written, such as padding and the unknown word."""
     repeats: bool = True
     """Whether a token may follow itself."""
+    once: tuple[int, ...] = ()
+    """Written once in a sequence at most."""
 
 
 def beam_search(decoder: keras.Model, rules: TokenRules, beams: int, length_weight: float = 0.7) -> Decode:
-    """Compile `search(inputs, memory_mask=None)`, which gives the best sequences that it finds, the best first.
+    """Compile `search(inputs, memory_mask=None, bonus=None)`, which gives the best sequences, the best first.
+
+    `inputs` are the decoder's before its ids, an array or several. A `bonus` (inputs, tokens) is added to the
+    log-probabilities: sequences with such a token, where it fits best, win over those without, a soft form of
+    constrained beam search (Anderson et al. 2017, arXiv:1612.00576).
 
     Sequences are compared by log-probability / tokens ** length_weight (Wu et al. 2016, arXiv:1609.08144, simplified),
     or short ones would always win. One beam is greedy decoding.
     """
-    from keras import ops
+    from keras import ops, tree
 
     from shared.training.steps import compile_step
 
@@ -56,9 +62,11 @@ def beam_search(decoder: keras.Model, rules: TokenRules, beams: int, length_weig
         chosen = ops.cast(best % loop.tokens, "int32")
         return ops.reshape(parents, (-1,)) if beams > 1 else None, ops.reshape(chosen, (-1,))
 
-    def search(inputs: Any, memory_mask: Any = None) -> tuple[Any, Any]:
+    def search(inputs: Any, memory_mask: Any = None, bonus: Any = None) -> tuple[Any, Any]:
         only_first = [0.0] + [NEVER] * (beams - 1)  # all beams begin alike: only one of them may go on
-        return loop.run(choose, np.tile(np.array(only_first, np.float32), inputs.shape[0]), inputs, memory_mask)
+        count = tree.flatten(inputs)[0].shape[0]
+        sums = np.tile(np.array(only_first, np.float32), count)
+        return loop.run(choose, sums, inputs, memory_mask, None if bonus is None else ops.repeat(bonus, beams, axis=0))
 
     return compile_step(search, decoder)
 
@@ -69,7 +77,7 @@ def sampler(decoder: keras.Model, rules: TokenRules, samples: int) -> Decode:
     The random numbers (inputs, samples, longest), uniform from 0 to 1, decide everything, so that a seed writes the
     same on every backend, rounding aside. The log-probabilities are those at temperature 1.
     """
-    from keras import ops
+    from keras import ops, tree
 
     from shared.training.steps import compile_step
 
@@ -80,7 +88,8 @@ def sampler(decoder: keras.Model, rules: TokenRules, samples: int) -> Decode:
             numbers = ops.reshape(ops.take(random_numbers, position, axis=2), (-1,))
             return None, draw(ops.softmax(scores / temperature), numbers)
 
-        return loop.run(choose, np.zeros(inputs.shape[0] * samples, np.float32), inputs, memory_mask)
+        count = tree.flatten(inputs)[0].shape[0]
+        return loop.run(choose, np.zeros(count * samples, np.float32), inputs, memory_mask)
 
     return compile_step(sample, decoder)
 
@@ -94,8 +103,10 @@ class _Loop:
         self.cached = CachedDecoder(decoder)
         self.tokens = decoder.output_shape[-1]
         self.longest = self.cached.longest
+        self.once = np.zeros(self.tokens, np.float32)
+        self.once[list(rules.once)] = 1
 
-    def run(self, choose: Callable, sums: Any, inputs: Any, memory_mask: Any) -> tuple[Any, Any]:
+    def run(self, choose: Callable, sums: Any, inputs: Any, memory_mask: Any, bonus: Any = None) -> tuple[Any, Any]:
         """Sequences of tokens that `choose(scores, sums, lengths, position)` chooses, and their log-probabilities.
 
         It gives the row that each new row continues, None for its own, and its next token, both (rows,).
@@ -109,22 +120,25 @@ class _Loop:
         def unfinished(position: Any, ids: Any, previous: Any, *_: Any) -> Any:
             return ops.logical_and(position < self.longest, ops.any(previous != end))
 
-        def advance(position: Any, ids: Any, previous: Any, sums: Any, lengths: Any, *cache: Any) -> tuple:
+        def advance(position: Any, ids: Any, previous: Any, sums: Any, lengths: Any, spent: Any, *cache: Any) -> tuple:
             logits, kv_cache = self.cached.step(memory_cache, list(cache), previous, position)
-            scores = self.scores(logits, previous, position)
+            scores = self.scores(ops.cast(logits, "float32") + NEVER * spent, previous, position)
+            scores = scores if bonus is None else scores + bonus
             lengths = lengths + ops.cast(previous != end, "int32")
             parents, chosen = choose(scores, sums, lengths, position)
             if parents is not None:
-                state = scores, sums, lengths, ids, *kv_cache
-                scores, sums, lengths, ids, *kv_cache = (ops.take(x, parents, axis=0) for x in state)
-            sums = sums + ops.sum(scores * ops.one_hot(chosen, self.tokens), axis=-1)
+                state = scores, sums, lengths, ids, spent, *kv_cache
+                scores, sums, lengths, ids, spent, *kv_cache = (ops.take(x, parents, axis=0) for x in state)
+            written = ops.one_hot(chosen, self.tokens)
+            sums = sums + ops.sum(scores * written, axis=-1)
             ids = ops.where(positions == position, chosen[:, None], ids)
-            return position + 1, ids, chosen, sums, lengths, *kv_cache
+            return position + 1, ids, chosen, sums, lengths, ops.maximum(spent, written * self.once), *kv_cache
 
         ids = np.full((len(sums), self.longest), end, np.int32)
         previous = np.full(len(sums), self.rules.start, np.int32)
         lengths = np.zeros(len(sums), np.int32)
-        state = *map(ops.convert_to_tensor, (np.int32(0), ids, previous, sums, lengths)), *kv_cache
+        spent = np.zeros((len(sums), self.tokens), np.float32)  # 1 where a token must not come again
+        state = *map(ops.convert_to_tensor, (np.int32(0), ids, previous, sums, lengths, spent)), *kv_cache
         _, ids, _, sums, *_ = ops.while_loop(unfinished, advance, state)
         return ops.reshape(ids, (-1, self.rows, self.longest)), ops.reshape(sums, (-1, self.rows))
 

@@ -1,13 +1,14 @@
 """A network that captions photos, with its vocabulary: captions and their scores, and what it attended to.
 
-The network takes [photo uint8 (batch, size, size, 3), ids int32 (batch, time)] and gives logits of the words that
-follow. It is made of two others: "encoder", photo -> features (batch, cells, features), and "decoder", [features, ids]
--> logits, which shared/layers/transformer.py describes.
+The network takes [photo uint8 (batch, size, size, 3), names int32 (batch, NAMES, 2), ids int32 (batch, time)] and gives
+logits of the words that follow. It is made of two others: "encoder", photo -> features (batch, cells, features), and
+"decoder", [features, names, ids] -> logits, which shared/layers/transformer.py describes. The names are what other
+networks recognise on the photo: shared/decoding/recognised.py.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -17,8 +18,9 @@ import numpy as np
 
 from shared import saved_models
 from shared.data.sizes import resize
-from shared.data.vocabulary import END, PAD, START, UNKNOWN, Vocabulary, Words
+from shared.data.vocabulary import END, FIRST_WORD, PAD, START, UNKNOWN, Vocabulary, Words, word_set
 from shared.decoding.beam_search import TokenRules, beam_search, sampler
+from shared.decoding.recognised import NAMES, Recogniser, told
 from shared.errors import UserError
 from shared.layers.transformer import attention_maps
 from shared.training.inference import in_batches
@@ -28,7 +30,18 @@ if TYPE_CHECKING:
 
 NAME = "image_captioner"  # of the network, and of the shipped model
 BATCH = 50  # photos at a time
-RULES = TokenRules(START, END, forbidden=(PAD, START, UNKNOWN), repeats=False)
+AGAIN = word_set(
+    "a an and another are at back beside by down for from front has her his in into is it its near next of off on one "
+    "onto or other out over side some that the their them there this through to top two up using very which while who "
+    "with"
+)
+"""The words that a sentence may have twice; the others name something, and saying it twice is a fault."""
+
+
+SURE, BONUS = 8, 3.0
+"""A thing that is recognised with so many tenths is said if it fits: the logarithm of so much is added for it."""
+UNSURE = 0.3
+"""A sentence with a lower score is given with a doubt."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +49,12 @@ class Caption:
     """A sentence about a photo."""
 
     words: Words
+    """Some are several, such as "traffic light"."""
     log_probability: float
     """Natural logarithm of the probability of its words and its end together."""
+
+    score: float = 0.0
+    """How sure it is that a thing that it names is there, 0 to 1: the surest recognised name that it says."""
 
     @property
     def text(self) -> str:
@@ -45,9 +62,27 @@ class Caption:
         return " ".join(self.words)
 
     @property
-    def score(self) -> float:
+    def told(self) -> str:
+        """The words as they are shown: with a doubt where nothing that they name was recognised."""
+        return self.text if self.score >= UNSURE else f"I am not sure: {self.text}"
+
+    @property
+    def likelihood(self) -> float:
         """The probability of a word in it, 0 to 1, as the geometric mean."""
         return float(np.exp(self.log_probability / (len(self.words) + 1)))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the decoder is told of some photos."""
+
+    features: np.ndarray
+    """Of the encoder, float32 (photos, cells, features)."""
+    names: np.ndarray
+    """Of what other networks recognise, int32 (photos, NAMES, 2)."""
+
+    def __getitem__(self, photos: slice) -> Seen:
+        return Seen(self.features[photos], self.names[photos])
 
 
 class Captioner:
@@ -56,12 +91,25 @@ class Captioner:
     Args:
         network: as above; its weights may change between calls.
         vocabulary: the words behind its ids.
+        sayings: a word for each class that is recognised, or an empty text. Without any nothing is recognised.
         batch: the most photos at a time; every compiled function takes one number of them only.
+        recogniser: whose classes these are.
     """
 
-    def __init__(self, network: keras.Model, vocabulary: Vocabulary, batch: int = BATCH):
+    def __init__(
+        self,
+        network: keras.Model,
+        vocabulary: Vocabulary,
+        sayings: Sequence[str] = (),
+        batch: int = BATCH,
+        recogniser: Recogniser | None = None,
+    ):
         self.network, self.vocabulary, self.batch = network, vocabulary, batch
         self.encoder, self.decoder = network.get_layer("encoder"), network.get_layer("decoder")
+        self.sayings, self.recogniser = list(sayings), recogniser or Recogniser()
+        self.said_ids = np.array([vocabulary.id_of(word) if word else PAD for word in sayings], np.int32)
+        once = (n for n, word in enumerate(vocabulary.words, FIRST_WORD) if word not in AGAIN)
+        self.rules = TokenRules(START, END, forbidden=(PAD, START, UNKNOWN), repeats=False, once=tuple(once))
         self._compiled: dict[tuple, Callable] = {}
 
     @property
@@ -74,6 +122,11 @@ class Captioner:
         """The most words of a caption, its end included."""
         return self.decoder.get_layer("places").kernel.shape[0]
 
+    @property
+    def words_known(self) -> dict[str, list[str]]:
+        """What config.json has for `load_captioner`."""
+        return {"vocabulary": self.vocabulary.words, "sayings": self.sayings}
+
     def resized(self, photo: np.ndarray) -> np.ndarray:
         """A whole photo in the shape that the network takes: (H, W, 3) -> (size, size, 3)."""
         return resize(photo, self.size, self.size)
@@ -85,35 +138,73 @@ class Captioner:
         encode = partial(self.encoder, training=False)
         return self._in_batches("encode", lambda: compile_step(encode, self.encoder), photos)
 
-    def write(self, features: np.ndarray, beams: int = 3) -> list[list[Caption]]:
-        """The captions that a beam search finds for the features of each photo, the best first."""
+    def look(self, photos: Sequence[np.ndarray] | np.ndarray) -> Seen:
+        """What there is to write about photos uint8 (H, W, 3) of any sizes."""
+        features = self.encode(np.stack([self.resized(photo) for photo in photos]))
+        if not self.sayings:
+            return Seen(features, np.zeros((len(features), NAMES, 2), np.int32))
+        shares = self.recogniser.shares(photos)
+        if shares.shape[1] != len(self.sayings):
+            raise UserError(
+                f"this captioner has words for {len(self.sayings)} classes, and saved_models/ recognises "
+                f"{shares.shape[1]}: train it anew with the networks that are there."
+            )
+        return Seen(features, told(shares, self.said_ids))
 
-        found = self._in_batches(("write", beams), lambda: beam_search(self.decoder, RULES, beams), features)
-        return [self._captions(*photo) for photo in zip(*found, strict=True)]
+    def write(self, seen: Seen, beams: int = 3) -> list[list[Caption]]:
+        """The captions that a beam search finds for each photo, the best first."""
 
-    def sample(self, features: np.ndarray, samples: int, temperature: float, seed: int) -> list[list[Caption]]:
+        def search() -> Callable:
+            found = beam_search(self.decoder, self.rules, beams)
+            return lambda features, names, bonus: found((features, names), None, bonus)
+
+        bonus = self._bonus(seen.names)
+        found = self._in_batches(("write", beams), search, seen.features, seen.names, bonus)
+        return [self._captions(*photo) for photo in zip(*found, seen.names, strict=True)]
+
+    def sample(self, seen: Seen, samples: int, temperature: float, seed: int) -> list[list[Caption]]:
         """Random captions for each photo, the likeliest first; a seed gives the same ones for the same photos."""
-        numbers = np.random.default_rng(seed).random((len(features), samples, self.longest), np.float32)
-        key = "sample", samples
-        more = (temperature,)  # the same for all batches
-        found = self._in_batches(key, lambda: sampler(self.decoder, RULES, samples), features, numbers, more=more)
-        captions = [self._captions(*photo) for photo in zip(*found, strict=True)]
-        return [sorted(drawn, key=lambda caption: -caption.score) for drawn in captions]
+        numbers = np.random.default_rng(seed).random((len(seen.names), samples, self.longest), np.float32)
 
-    def attention(self, features: np.ndarray, caption: Caption) -> np.ndarray:
-        """What it attended to for each word: features (cells, features) -> shares float32 (words, rows, columns)."""
+        def draw() -> Callable:
+            found = sampler(self.decoder, self.rules, samples)
+            return lambda features, names, *more: found((features, names), *more)
+
+        more = (temperature,)  # the same for all batches
+        found = self._in_batches(("sample", samples), draw, seen.features, seen.names, numbers, more=more)
+        captions = [self._captions(*photo) for photo in zip(*found, seen.names, strict=True)]
+        return [sorted(drawn, key=lambda caption: -caption.likelihood) for drawn in captions]
+
+    def attention(self, seen: Seen, caption: Caption) -> np.ndarray:
+        """Where on the one photo that was seen it looked for each word: shares float32 (words, rows, columns)."""
         ids = np.full((1, self.longest), PAD, np.int32)
         ids[0, : len(caption.words)] = self.vocabulary.encode(caption.words)[: len(caption.words)]
-        found = np.asarray(self._maps([features[None], ids]))[0, : len(caption.words)]
-        rows = round(len(features) ** 0.5)
-        return found.reshape(-1, rows, len(features) // rows)
+        cells = seen.features.shape[1]
+        found = np.asarray(self._maps([seen.features, seen.names, ids]))[0, : len(caption.words), :cells]
+        rows = round(cells**0.5)
+        return found.reshape(-1, rows, cells // rows)
 
     @cached_property
     def _maps(self) -> keras.Model:
         return attention_maps(self.decoder)
 
-    def _captions(self, ids: np.ndarray, sums: np.ndarray) -> list[Caption]:
-        return [Caption(self.vocabulary.decode(row), float(total)) for row, total in zip(ids, sums, strict=True)]
+    def _bonus(self, names: np.ndarray) -> np.ndarray:
+        """BONUS for the surest of the names (photos, NAMES, 2) where it is sure, float32 (photos, words)."""
+        bonus = np.zeros((len(names), len(self.vocabulary)), np.float32)
+        person = self.vocabulary.id_of("person")
+        for photo, told_to_it in enumerate(names.tolist()):
+            things = [name for name, tenths in told_to_it if tenths >= SURE and name not in (PAD, UNKNOWN, person)]
+            bonus[photo, things[:1]] = BONUS
+        return bonus
+
+    def _captions(self, ids: np.ndarray, sums: np.ndarray, names: np.ndarray) -> list[Caption]:
+        written = zip(map(self.vocabulary.decode, ids), map(float, sums), strict=True)
+        return [Caption(words, total, self._sure_of(words, names)) for words, total in written]
+
+    def _sure_of(self, words: Words, names: np.ndarray) -> float:
+        """The probability of the surest of the names (NAMES, 2) that is said; the middle of its tenth."""
+        said = self.vocabulary.said(words)
+        return max((min((tenths + 0.5) / 10, 1.0) for name, tenths in names.tolist() if name in said), default=0.0)
 
     def _in_batches(self, key: Any, compiled: Callable[[], Callable], *arrays: np.ndarray, more: tuple = ()) -> Any:
         """What a compiled function, made once for each size of batch, gives for all photos."""
@@ -125,9 +216,12 @@ class Captioner:
 def load_captioner(model: Path | None = None) -> Captioner:
     """A saved network, by default the shipped one; UserError if it is not a captioner."""
     network, record = saved_models.load_for(NAME, model)
-    words = record.get("vocabulary")
-    if isinstance(words, list) and network.name == NAME:
+    words, sayings = record.get("vocabulary"), record.get("sayings")
+    if isinstance(words, list) and isinstance(sayings, list) and network.name == NAME:
         vocabulary = Vocabulary(map(str, words))
         if network.output_shape[-1] == len(vocabulary):
-            return Captioner(network, vocabulary)
-    raise UserError(f"{model} is not a network that captions photos, with its vocabulary in config.json.")
+            return Captioner(network, vocabulary, [str(word) for word in sayings])
+    raise UserError(
+        f"{model} is not a network that captions photos, with its vocabulary and sayings in config.json: train anew, "
+        "if it is of a version before 2.1."
+    )

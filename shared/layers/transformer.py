@@ -2,7 +2,7 @@
 
 Vaswani et al. 2017, "Attention is all you need", arXiv:1706.03762, normalised before each part (Xiong et al. 2020,
 arXiv:2002.04745). A page joins the blocks to a network, a functional graph for whole rows of tokens, to train and to
-ship. A decoder reads [input, ids] and gives logits; to write, `CachedDecoder` takes its layers by their names.
+ship. A decoder reads [inputs ..., ids] and gives logits; to write, `CachedDecoder` takes its layers by their names.
 """
 
 from __future__ import annotations
@@ -142,8 +142,9 @@ class CachedDecoder:
     "Rows" are the sequences that are being written: several for each input, those of one input side by side.
 
     Args:
-        decoder: a model [input, ids] -> logits made of the parts above, whose layer "memory" gives the memory, and
-            "norm" what the table turns into logits; it may come from a file.
+        decoder: a model [inputs ..., ids] -> logits made of the parts above, whose layer "memory" gives the memory, and
+            "norm" what the table turns into logits; it may come from a file. One input is called "ids"; the memory is
+            made of those before it.
     """
 
     def __init__(self, decoder: keras.Model):
@@ -153,22 +154,23 @@ class CachedDecoder:
         self.blocks = _blocks(decoder)
         self.longest = self.layer("places").kernel.shape[0]
         self.dtype = self.layer("norm").compute_dtype
-        self.memory = keras.Model(decoder.inputs[0], self.layer("memory").output)
+        before = [x.name for x in decoder.inputs].index("ids")
+        self.memory = keras.Model(decoder.inputs[:before], self.layer("memory").output)
 
     def begin(self, inputs: Any, rows: int, memory_mask: Any = None) -> tuple[list[tuple], list]:
         """What every step attends to in the memory of `inputs`; and the empty key-value cache for `rows` of each.
 
         `memory_mask` is that of `transformer_block`.
         """
-        from keras import ops
+        from keras import ops, tree
 
-        memory = self.memory(inputs, training=False)
+        memory = self.memory(tree.flatten(inputs), training=False)  # (inputs, cells, units)
         mask = None if memory_mask is None else memory_mask[:, None]  # (inputs, 1, 1, cells)
         memory_cache, kv_cache = [], []
         for n in range(self.blocks):
             cross, own = self.layer(f"look_{n}"), self.layer(f"self_{n}")
             memory_cache.append((cross.key_dense(memory), cross.value_dense(memory), mask))
-            shape = inputs.shape[0] * rows, self.longest, own.num_heads, own.key_dim
+            shape = memory.shape[0] * rows, self.longest, own.num_heads, own.key_dim
             kv_cache += [ops.zeros(shape, self.dtype), ops.zeros(shape, self.dtype)]
         return memory_cache, kv_cache
 

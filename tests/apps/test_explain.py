@@ -212,9 +212,8 @@ def test_a_word_hangs_on_cells():
     import_keras()
     words = list("abcdefgh")
     small = image_captioner.Train(size=64, units=16, layers=1, heads=2, hidden=16, longest=8)
-    captioner = Captioner(
-        image_captioner.caption_network(len(Vocabulary(words)), small, pretrained=False), Vocabulary(words), 1
-    )
+    network = image_captioner.caption_network(len(Vocabulary(words)), small, pretrained=False)
+    captioner = Captioner(network, Vocabulary(words), batch=1)
     photo = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     caption, found = captions.explained(captioner, photo)
     assert len(found) == len(caption.words)

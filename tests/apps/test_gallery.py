@@ -91,7 +91,7 @@ def models(tmp_path_factory) -> Path:
         captioner = image_captioner.caption_network(len(Vocabulary(words := list("abcdefgh"))), small, pretrained=False)
         finder = detector.ssd(2)
     saved_models.save(painter, folder / colorizer.APP, bins.record())
-    saved_models.save(captioner, folder / image_captioner.APP, {"vocabulary": words})
+    saved_models.save(captioner, folder / image_captioner.APP, {"vocabulary": words, "sayings": []})
     subwords = Subwords.of(["the dog runs", "der Hund"] * 9, 290, ["de"])
     subwords.save(folder / translator.APP)
     small = translator.Train(units=16, hidden=16, heads=2, encoder_layers=1, layers=1)

@@ -126,7 +126,7 @@ def test_a_run_learns_to_say_what_is_there(trained, album):
     assert not (trained / "features.npy").exists(), "700 MB of Flickr8k's are not left behind"
     captioner = load_captioner(trained)
     photos, found = read_photos(read_captions(album, "test")[0], captioner.size)
-    said = [best.text for best, *_ in captioner.write(captioner.encode(photos), beams=3)]
+    said = [best.text for best, *_ in captioner.write(captioner.look(photos), beams=3)]
     right = [
         colour in text
         for text, photo in zip(said, found, strict=True)
@@ -211,9 +211,9 @@ def test_samples_vary_and_a_seed_repeats_them(trained, tmp_path, capsys):
 
     one, same, other = (sampled("--samples", 8, "--temperature", 3, "--seed", seed) for seed in (1, 1, 2))
     assert one == same != other
-    assert len(set(one)) > 1
     assert len(sampled("--temperature", 1)) == 1
-    assert len(set(sampled("--samples", 4, "--temperature", 0.01))) == 1
+    cold = sampled("--samples", 8, "--temperature", 0.01)
+    assert len(set(cold)) <= 2 < len(set(one)), "two sentences may be all but equally likely"
 
 
 def test_attention_is_drawn_for_each_word(trained, tmp_path, capsys):
@@ -281,7 +281,7 @@ def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
 def test_the_shipped_model_is_small_and_knows_a_cat_from_a_rocket():
     assert (saved_models.MODELS / app.APP / "model.keras").stat().st_size <= 10 * 2**20
     captioner = load_captioner()
-    seen = captioner.encode(np.stack([captioner.resized(load_image(path)) for path in sample_photos()]))
+    seen = captioner.look([load_image(path) for path in sample_photos()])
     said = {path.stem: found[0].text for path, found in zip(sample_photos(), captioner.write(seen), strict=True)}
     assert len(set(said.values())) > 3, said
     assert re.search("woman|person|man|girl|boy|lady", said["astronaut"]), said

@@ -39,19 +39,21 @@ def photos(count: int) -> np.ndarray:
 def captioner_writes() -> dict:
     """Greedily, by beam search, and by chance with the same numbers."""
     from shared.data.vocabulary import Vocabulary
-    from shared.decoding.captioner import Captioner
+    from shared.decoding.captioner import Captioner, Seen
+    from shared.decoding.recognised import NAMES
 
     captioner = Captioner(tiny_network(), Vocabulary("abcdefgh"), batch=4)
-    features = captioner.encode(photos(6))
+    names = np.random.default_rng(1).integers(0, 11, (6, NAMES, 2), np.int32)
+    seen = Seen(captioner.encode(photos(6)), names)
 
     def told(found: list) -> list:
         return [[(caption.text, caption.log_probability) for caption in photo] for photo in found]
 
     return {
-        "greedy": told(captioner.write(features, beams=1)),
-        "beams": told(captioner.write(features, beams=3)),
-        "chance": told(captioner.sample(features, samples=3, temperature=1.3, seed=7)),
-        "attention": captioner.attention(features[0], captioner.write(features, beams=1)[0][0]).tolist(),
+        "greedy": told(captioner.write(seen, beams=1)),
+        "beams": told(captioner.write(seen, beams=3)),
+        "chance": told(captioner.sample(seen, samples=3, temperature=1.3, seed=7)),
+        "attention": captioner.attention(seen[:1], captioner.write(seen, beams=1)[0][0]).tolist(),
     }
 
 
@@ -65,5 +67,6 @@ def captioner_trains() -> list[float]:
     network, ids = tiny_network(), np.array([[1, 5, 6, 2, 1, 7, 2, 0], [1, 8, 9, 10, 11, 2, 0, 0]], np.int32)
     targets = np.concatenate([ids[:, 1:], np.zeros((2, 1), np.int32)], axis=1)
     network.compile(keras.optimizers.SGD(0.1), app.smoothed_cross_entropy(0.1))
-    fit = network.fit((photos(2), ids), targets, batch_size=2, epochs=3, shuffle=False, verbose=0)
+    names = np.array([[[4, 9], [5, 1]] + [[0, 0]] * 6] * 2, np.int32)
+    fit = network.fit((photos(2), names, ids), targets, batch_size=2, epochs=3, shuffle=False, verbose=0)
     return fit.history["loss"]

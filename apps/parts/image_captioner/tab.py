@@ -27,9 +27,9 @@ def show() -> tabs.Ends:
     def describe(path):
         photo, _ = tabs.read_photo(path)
         network = captioner()
-        features = network.encode(network.resized(photo)[None])
-        best = network.write(features, image_captioner.Describe.beams)[0][0]
-        sheet = attention_sheet(photo, best.words, network.attention(features[0], best))
+        seen = network.look([photo])
+        best = network.write(seen, image_captioner.Describe.beams)[0][0]
+        sheet = attention_sheet(photo, best.words, network.attention(seen, best))
         return f"{best.text} ({best.score:.0%})", sheet
 
     shown = [sentence, looked]

@@ -9,10 +9,23 @@ import pytest
 from PIL import Image
 
 from apps import image_captioner
+from shared.decoding import captioner
 from tests.apps.toy import Toy
 from tests.scenarios.image_captioner import tiny_encoder
 
 COLOURS = {"red": (220, 30, 30), "green": (30, 180, 30), "blue": (30, 30, 220)}
+
+
+class ColourRecogniser:
+    """Sees a colour in the middle, in the place of two networks of 16 MB."""
+
+    labels, wnids = tuple(COLOURS), ("n1", "n2", "n3")
+
+    def shares(self, photos) -> np.ndarray:
+        middles = np.array([picture[len(picture) // 2, picture.shape[1] // 2] for picture in photos], np.float32)
+        nearness = -np.linalg.norm(middles[:, None] - np.array(list(COLOURS.values())), axis=-1) / 20
+        powers = np.exp(nearness - nearness.max(axis=1, keepdims=True))
+        return (powers / powers.sum(axis=1, keepdims=True)).astype(np.float32)
 
 
 def photo(colour: str, large: bool, seed: int) -> np.ndarray:
@@ -57,6 +70,8 @@ def album(folder: Path) -> list:
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(image_captioner, "photo_encoder", tiny_encoder)
+    for module in (image_captioner, captioner):
+        patch.setattr(module, "Recogniser", ColourRecogniser)
 
 
 TOY = Toy(

@@ -130,3 +130,14 @@ def test_a_low_temperature_is_greedy_and_a_seed_is_a_text(decoder):
     one, same, other = (arrays(draw(FEATURES, chances(5, seed), 2.0))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(one, same)
     assert (one != other).any()
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_what_may_come_once_comes_once(decoder, beams):
+    rules = replace(RULES, repeats=True, once=(FIRST_WORD, FIRST_WORD + 1))
+    ids, _ = arrays(beam_search(decoder, rules, beams)(FEATURES))
+    for row in ids.reshape(-1, LONGEST).tolist():
+        assert row.count(FIRST_WORD) <= 1
+        assert row.count(FIRST_WORD + 1) <= 1
+    free, _ = arrays(beam_search(decoder, replace(RULES, repeats=True), beams)(FEATURES))
+    assert any(row.count(FIRST_WORD + n) > 1 for row in free.reshape(-1, LONGEST).tolist() for n in range(3))

@@ -27,7 +27,7 @@ def tiny_decoder(tokens: int, start: int, longest: int, blocks: int, masked: boo
     """[features (batch, cells, 6), ids (batch, time)] -> logits; with a mask of the cells as a third input."""
     from keras import Input, Model, layers
 
-    features, ids = Input((None, 6)), Input((None,), dtype="int32")
+    features, ids = Input((None, 6)), Input((None,), dtype="int32", name="ids")
     memory_mask = [Input((1, None), dtype="bool")] if masked else []
     memory = layers.Dense(8, name="memory")(features)
     mask, positions = packed_rows(ids, start, longest)
