@@ -99,7 +99,7 @@ class Train(Training):
     """A text with a sentence a line about other photos, which are not there: teaches to write about sure names."""
     names: Path | None = None
     """What ImageNet's classes are called and are kinds of, as JSON: {"n02123045": ["tabby", "cat", ...], ...}."""
-    share: Annotated[float, Range(0, 10)] = 0.4
+    share: Annotated[float, Range(0, 10)] = 0.5
     """So many rows of such sentences for each photo's row."""
     photos: Annotated[int, Range(0, 2**31)] = 0
     """Number of photos to learn from; 0 for all."""
@@ -316,10 +316,10 @@ class CaptionTraining:
 def fit(config: Train, training: list[CaptionedPhoto], validation: list[CaptionedPhoto], precision: str) -> float:
     """Train in both stages, the transformer in this precision; returns the best CIDEr."""
     recogniser, sentences = Recogniser(), read_sentences(config.sentences)
-    written = [*(words for photo in training for words in photo.captions), *sentences]
-    vocabulary, sayings = words_to_say(written, recogniser, read_names(config.names), config.least)
+    texts = [words for photo in training for words in photo.captions], sentences
+    vocabulary, sayings, unfamiliar = words_to_say(*texts, recogniser, read_names(config.names), config.least)
     network = caption_network(len(vocabulary), config, pretrained=config.init is None)
-    captioner = Captioner(network, vocabulary, sayings, recogniser=recogniser)
+    captioner = Captioner(network, vocabulary, sayings, recogniser=recogniser, unfamiliar=unfamiliar)
     if config.init:
         if load_captioner(config.init).vocabulary.words != vocabulary.words:
             raise UserError(f"{config.init} knows other words than {config.data} has: train without --init.")

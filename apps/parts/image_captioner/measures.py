@@ -72,8 +72,9 @@ def naming_lines(
             raise UserError(f"{path} is not called by a WNID that is in --names, as n02123045_tabby.JPEG is.")
         right.append(names_thing(caption.text, names[wnid]))
     yield f"{len(right)} photos of things: {np.mean(right):.1%} of the sentences name the thing or what it is a kind of"
-    scores = np.array([best.score for best, *_ in captions])
-    for low, high in itertools.pairwise((0.0, UNSURE, 0.6, 0.9, 1.01)):
+    yield "of every second photo, on which the scores were not set:"
+    right, scores = right[1::2], np.array([best.score for best, *_ in captions[1::2]])
+    for low, high in itertools.pairwise((0.0, UNSURE, 0.6, 0.8, 1.01)):
         there = (scores >= low) & (scores < high)
         if there.any():
             some, mean, share = f"{there.sum()} sentences", scores[there].mean(), np.mean(np.array(right)[there])

@@ -26,6 +26,7 @@ KINDS = word_set(
 )
 """What people call an animal at first sight (Rosch 1976, basic-level categories), where its own name is rare."""
 COMMON = 15  # how often a name must occur in the sentences to be known from them
+RARE = 30  # captions
 ANIMALS = 398  # so many of ImageNet's classes, the first, are animals
 LIVING = frozenset({"bird", "cat", "dog", "horse", "sheep", "cow", "elephant", "bear", "zebra", "giraffe"})  # detected
 
@@ -49,12 +50,28 @@ def read_sentences(file: Path | None) -> list[Words]:
 
 
 def words_to_say(
-    sentences: Sequence[Words], recogniser: Recogniser, names: Mapping[str, list[str]], least: int
-) -> tuple[Vocabulary, list[str]]:
-    """The words that are common in some sentences and those for what is recognised; and the word for each class."""
+    captions: Sequence[Words],
+    more: Sequence[Words],
+    recogniser: Recogniser,
+    names: Mapping[str, list[str]],
+    least: int,
+) -> tuple[Vocabulary, list[str], list[str]]:
+    """The words that captions and more sentences have often and those for what is recognised.
+
+    Returns:
+        The vocabulary, the word for each class, and `unfamiliar_names`.
+    """
+    sentences = [*captions, *more]
     sayings = sayings_of(recogniser.labels, recogniser.wnids, names, occurrences(sentences))
     common = Vocabulary.of(sentences, least).words
-    return Vocabulary([*common, *sorted(set(sayings) - set(common))]), sayings
+    vocabulary = Vocabulary([*common, *sorted(set(sayings) - set(common))])
+    return vocabulary, sayings, unfamiliar_names(captions, vocabulary, sayings)
+
+
+def unfamiliar_names(captions: Sequence[Words], vocabulary: Vocabulary, sayings: Sequence[str]) -> list[str]:
+    """The sayings that fewer than RARE captions of photos have: "person", which has many other words, is none."""
+    counts = Counter(word for words in captions for word in set(vocabulary.joined(words)))
+    return sorted({name for name in sayings if name and counts[name] < RARE and name != "person"})
 
 
 def occurrences(sentences: Sequence[Words]) -> Counter[str]:

@@ -10,7 +10,7 @@ import pytest
 
 from apps.parts.image_captioner import measures, naming
 from shared.data.vocabulary import Vocabulary
-from shared.decoding.captioner import Caption, Captioner
+from shared.decoding.captioner import BONUS, RIGHT, SURE, Caption, Captioner
 from shared.decoding.recognised import CLASSIFIED, NAMES, told
 from shared.errors import UserError
 from shared.training.runtime import import_keras
@@ -87,16 +87,26 @@ def test_files_of_names(tmp_path):
 
 
 def test_what_is_counted():
-    cat, dog = Caption(("two", "cats"), -1.0, 0.95), Caption(("a", "dog"), -1.0, 0.0)
-    lines = list(
-        measures.naming_lines([Path("n1_a.jpg"), Path("n1_b.jpg")], [[cat, dog], [dog]], {"n1": ["cat", "feline"]})
-    )
-    assert "2 photos of things: 50.0% of the sentences name the thing" in lines[0]
-    assert [line.split(":")[1].split(",")[1].strip() for line in lines[1:]] == ["0.0% right", "100.0% right"]
+    cat, dog = Caption(("two", "cats"), -1.0, 0.9), Caption(("a", "dog"), -1.0, 0.0)
+    photos = [Path(f"n1_{n}.jpg") for n in range(4)]
+    lines = list(measures.naming_lines(photos, [[dog], [cat, dog], [dog], [dog]], {"n1": ["cat", "feline"]}))
+    assert "4 photos of things: 25.0% of the sentences name the thing" in lines[0]
+    assert [line.rpartition(", ")[2] for line in lines[2:]] == ["0.0% right", "100.0% right"]
     with pytest.raises(UserError, match="is not called by a WNID"):
         list(measures.naming_lines([Path("cat.jpg")], [[cat]], {"n1": ["cat"]}))
     assert measures.says_twice(Caption(("a", "white", "shirt", "and", "a", "white", "hat"), -1.0))
     assert not measures.says_twice(Caption(("a", "man", "and", "a", "dog"), -1.0))
+
+
+def test_an_unfamiliar_thing_gets_a_bonus_where_it_is_sure():
+    import_keras()
+    words = ["dog", "abacus", "koala"]
+    captioner = Captioner(tiny_network(7), Vocabulary(words), unfamiliar=["abacus", "koala"])
+    none = [[0, 0]] * (NAMES - 2)
+    bonus = captioner._bonus(np.array([[[4, 9], [5, SURE], *none], [[6, SURE - 1], [4, 3], *none]], np.int32))
+    assert bonus.tolist() == [[0, 0, 0, 0, 0, BONUS, 0], [0] * 7]
+    captions = [("a", "dog"), ("a", "koala"), ("the", "dogs")] * naming.RARE
+    assert naming.unfamiliar_names(captions, Vocabulary(words), [*words, "person", ""]) == ["abacus"]
 
 
 def test_a_caption_is_as_sure_as_the_surest_name_it_says():
@@ -108,9 +118,9 @@ def test_a_caption_is_as_sure_as_the_surest_name_it_says():
     def sure(*words: str) -> float:
         return captioner._sure_of(words, told_to_it)
 
-    assert sure("a", "dog") == sure("dogs") == 0.75
-    assert sure("a", "man") == sure("a", "dog", "man") == 0.95
-    assert sure("traffic", "light") == 0.35
-    assert sure("a", "hat") == 0
+    assert sure("a", "dog") == sure("dogs") == RIGHT[7]
+    assert sure("a", "man") == sure("a", "dog", "man") == RIGHT[9]
+    assert sure("traffic", "light") == RIGHT[3]
+    assert sure("a", "hat") == RIGHT[0]
     assert Caption(("a", "hat"), -1.0, 0.0).told == "I am not sure: a hat"
     assert Caption(("a", "dog"), -1.0, 0.75).told == "a dog"
