@@ -326,7 +326,7 @@ def fit(config: Train, training: list[CaptionedPhoto], validation: list[Captione
         saved_models.start_from(network, config.init)
     material = material_of(captioner, training, validation, sentences, config.run / "shares.npy", config.batch)
     stages = CaptionTraining(config, captioner, precision, material)
-    say(f"{len(material.photos):,} photos, {len(vocabulary):,} words; {network.count_params():,} parameters.")
+    say(f"{len(material.photos)} photos to learn from, {len(vocabulary)} words; {network.count_params():,} parameters.")
     stages.train_decoder()
     if config.whole_epochs:
         stages.train_all()

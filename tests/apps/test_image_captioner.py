@@ -272,7 +272,7 @@ def test_models_that_are_not_this_apps(tmp_path, capsys, trained):
     saved_models.save(tiny_network(12), tmp_path / "other", {"vocabulary": ["a"] * 5})
     assert "is not a network that captions photos" in sentence(capsys, "one.png", "--model", "other")
     (tmp_path / "alone.keras").write_bytes((trained / "model.keras").read_bytes())
-    assert "with its vocabulary in config.json" in sentence(capsys, "one.png", "--model", "alone.keras")
+    assert "with its vocabulary and sayings in config.json" in sentence(capsys, "one.png", "--model", "alone.keras")
 
 
 # ------------------------------------------------------------------------------------------------- the shipped model
