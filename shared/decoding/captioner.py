@@ -44,6 +44,7 @@ its probability."""
 RIGHT = (0.02, 0.02, 0.05, 0.1, 0.15, 0.25, 0.33, 0.33, 0.62, 0.83, 0.83)
 """By the tenths of the surest name that it says, how many sentences are right about the thing on the photo: measured on
 125 photos of ImageNet, of which the model card tells what it is on the others."""
+DOUBT = "I am not sure: "
 UNSURE = 0.3
 """A sentence with a lower score is given with a doubt."""
 
@@ -68,7 +69,7 @@ class Caption:
     @property
     def told(self) -> str:
         """The words as they are shown: with a doubt where nothing that they name was recognised."""
-        return self.text if self.score >= UNSURE else f"I am not sure: {self.text}"
+        return self.text if self.score >= UNSURE else DOUBT + self.text
 
     @property
     def likelihood(self) -> float:

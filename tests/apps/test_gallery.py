@@ -241,6 +241,7 @@ def test_a_tab_goes_on_with_the_photo_or_the_words_of_another(gallery):
     assert buttons.count("Translate") == 3, "two tabs with words go there, and its own button"
     assert buttons.count(handwriting_tab.TITLE) == 2
     assert as_sentence("a dog (a black one) runs (34%)") == "A dog (a black one) runs."
+    assert as_sentence("I am not sure: a dog runs (5%)") == "A dog runs."
     assert first_translation("  de  Ein Hund rennt.  (45%, unsure)\n  fr  Un chien.  (9%)") == "Ein Hund rennt."
     for nothing in (as_sentence, first_translation):
         with pytest.raises(UserError, match="nothing yet"):

@@ -5,7 +5,7 @@ import gradio as gr
 from apps import image_captioner
 from apps.parts.image_captioner.sheets import attention_sheet
 from shared import tabs
-from shared.decoding.captioner import load_captioner
+from shared.decoding.captioner import DOUBT, load_captioner
 
 TITLE, POSITION = "Describe", 60
 GROUP, PICTURE = "Write", "saved_models/image_captioner/captions.webp"
@@ -20,7 +20,7 @@ def show() -> tabs.Ends:
             photo, sample = tabs.photo_input("camera")
         with gr.Column():
             start = gr.Button("Describe it", variant="primary")
-            sentence = gr.Textbox(label="The sentence, and the average probability of its words")
+            sentence = gr.Textbox(label="The sentence, and how likely it names what is there")
             looked = tabs.picture_output("Where it looked for each word", show_label=False)
 
     @tabs.errors_shown()
@@ -30,7 +30,7 @@ def show() -> tabs.Ends:
         seen = network.look([photo])
         best = network.write(seen, image_captioner.Describe.beams)[0][0]
         sheet = attention_sheet(photo, best.words, network.attention(seen, best))
-        return f"{best.text} ({best.score:.0%})", sheet
+        return f"{best.told} ({best.score:.0%})", sheet
 
     shown = [sentence, looked]
     gr.on([start.click, photo.upload], describe, photo, shown, api_name="describe", **tabs.LATEST)
@@ -40,6 +40,6 @@ def show() -> tabs.Ends:
 
 
 def as_sentence(shown: str) -> str:
-    """A description without its probability, written as sentences are; UserError if there is none yet."""
-    words = tabs.there(shown).rpartition(" (")[0]
+    """A description without its doubt and its score, written as sentences are; UserError if there is none yet."""
+    words = tabs.there(shown).removeprefix(DOUBT).rpartition(" (")[0]
     return f"{words[:1].upper()}{words[1:]}."
