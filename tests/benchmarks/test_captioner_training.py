@@ -1,6 +1,7 @@
 """Both rows learn from the same features, and the table compares them."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from apps import image_captioner as app
 from benchmarks import captioner_training as bench
 from shared import cli
 from tests.scenarios.image_captioner import tiny_encoder
+
+pytestmark = pytest.mark.skipif(os.environ.get("KERAS_BACKEND") == "jax", reason="the example is TensorFlow's")
 
 
 def ran(*words) -> int:
