@@ -299,7 +299,7 @@ class CaptionTraining:
 
         def validate() -> float:
             seen = Seen(encode(), material.validation_names)
-            captions = [tuple(best.text.split()) for best, *_ in captioner.write(seen, beams=1)]
+            captions = [best.single_words for best, *_ in captioner.write(seen, beams=1)]
             print("", *(" ".join(captions[n]) for n in spread(len(captions), 4)), sep="\n  ")
             return material.cider.mean(captions)
 

@@ -140,7 +140,7 @@ def written(captioner: Captioner, features: np.ndarray, beams: int) -> tuple[lis
     seen = Seen(features, np.zeros((len(features), NAMES, 2), np.int32))
     captioner.write(seen[: captioner.batch], beams)
     began_s = time.perf_counter()
-    captions = [best.words for best, *_ in captioner.write(seen, beams)]
+    captions = [best.single_words for best, *_ in captioner.write(seen, beams)]
     return captions, len(features) / (time.perf_counter() - began_s)
 
 

@@ -11,27 +11,6 @@ FIRST_WORD = 4  # the ids of words begin here
 Words = tuple[str, ...]
 
 
-PEOPLE = frozenset(
-    {
-        "adult",
-        "baby",
-        "boy",
-        "child",
-        "children",
-        "couple",
-        "crowd",
-        "girl",
-        "group",
-        "guy",
-        "kid",
-        "lady",
-        "man",
-        "men",
-    }
-    | {"people", "player", "skateboarder", "skier", "snowboarder", "surfer", "team", "toddler", "woman", "women"}
-)
-
-
 def word_set(text: str) -> frozenset[str]:
     """The words of a text, each once."""
     return frozenset(text.split())
@@ -70,12 +49,6 @@ class Vocabulary:
                 word = f"{words.pop()} {word}"
             words.append(word)
         return words
-
-    def said(self, sentence: Words) -> set[int]:
-        """The ids of its words, of the singular of its plurals, and of "person" where it speaks of people."""
-        words = self.joined(sentence)
-        forms = {word.removesuffix(end) for word in words for end in ("", "s", "es")}
-        return {self._ids[word] for word in forms | ({"person"} if PEOPLE & forms else set()) if word in self._ids}
 
     def id_of(self, word: str) -> int:
         """The id of a word, UNKNOWN if it has none."""

@@ -38,6 +38,26 @@ AGAIN = word_set(
 """The words that a sentence may have twice; the others name something, and saying it twice is a fault."""
 
 
+PEOPLE = frozenset(
+    {
+        "adult",
+        "baby",
+        "boy",
+        "child",
+        "children",
+        "couple",
+        "crowd",
+        "girl",
+        "group",
+        "guy",
+        "kid",
+        "lady",
+        "man",
+        "men",
+    }
+    | {"people", "player", "skateboarder", "skier", "snowboarder", "surfer", "team", "toddler", "woman", "women"}
+)
+"""What a sentence calls what the detector calls a person."""
 SURE, BONUS = 8, 3.0
 """An unfamiliar thing that is recognised with so many tenths is said if it fits: so much is added to the logarithm of
 its probability."""
@@ -65,6 +85,11 @@ class Caption:
     def text(self) -> str:
         """The words in a line."""
         return " ".join(self.words)
+
+    @property
+    def single_words(self) -> Words:
+        """The words one by one, as metrics compare them."""
+        return tuple(self.text.split())
 
     @property
     def told(self) -> str:
@@ -129,6 +154,12 @@ class Captioner:
     def longest(self) -> int:
         """The most words of a caption, its end included."""
         return self.decoder.get_layer("places").kernel.shape[0]
+
+    def said(self, sentence: Words) -> set[int]:
+        """The ids of its words, of the singular of its plurals, and of "person" where it speaks of people."""
+        words = self.vocabulary.joined(sentence)
+        forms = {word.removesuffix(end) for word in words for end in ("", "s", "es")}
+        return {self.vocabulary.id_of(word) for word in forms | ({"person"} if PEOPLE & forms else set())} - {UNKNOWN}
 
     @property
     def words_known(self) -> dict[str, list[str]]:
@@ -211,7 +242,7 @@ class Captioner:
 
     def _sure_of(self, words: Words, names: np.ndarray) -> float:
         """How often sentences were right that said a name so sure as the surest of these (NAMES, 2) that is said."""
-        said = self.vocabulary.said(words)
+        said = self.said(words)
         return RIGHT[max((tenths for name, tenths in names.tolist() if name in said), default=0)]
 
     def _in_batches(self, key: Any, compiled: Callable[[], Callable], *arrays: np.ndarray, more: tuple = ()) -> Any:

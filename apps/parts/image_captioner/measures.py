@@ -40,14 +40,14 @@ def measured(
         known: the captions that it learned from.
     """
     captions, pace = written_by(captioner, photos, beams)
-    scores = metrics.summary([tuple(caption.text.split()) for caption in captions], references, known)
+    scores = metrics.summary([caption.single_words for caption in captions], references, known)
     twice = np.mean([says_twice(caption) for caption in captions])
     return captions, f"beams {beams}: {scores}, {twice:.1%} say a thing twice, {pace:.1f} captions/s"
 
 
 def says_twice(caption: Caption) -> bool:
     """Whether it has a word twice that names something, as in "a white shirt and a white shirt"."""
-    words = [word for word in caption.text.split() if word not in AGAIN]
+    words = [word for word in caption.single_words if word not in AGAIN]
     return len(words) > len(set(words))
 
 

@@ -115,7 +115,7 @@ def material_of(
     texts = Sentences(sentences, captioner.vocabulary, captioner.sayings) if sentences else None
     said = np.zeros(names.shape[:2], bool)
     for n, photo in enumerate(training):
-        known = set().union(*map(captioner.vocabulary.said, photo.captions))
+        known = set().union(*map(captioner.said, photo.captions))
         said[n] = [name in known for name in names[n, :, 0].tolist()]
     cider = Cider([photo.captions for photo in validation])
     return Material(photos, ids, names, said, texts, validation_photos, validation_names, cider)
